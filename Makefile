@@ -1,0 +1,63 @@
+# Fenghuo: one command from a clone to anything. `make` alone prints what there is.
+# T= narrows tests and benchmarks, KEEP=1 keeps the demo's console up, SEEDS= and KILLS= size the long runs.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench docs fix lock golden acceptance core dev servers clean
+
+BIN := .venv/bin
+PACKAGES := schemas ingest detectors alerting console runtime
+T ?= tests
+SEEDS ?= 10
+KILLS ?= 50
+WORKERS ?= 2
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "%-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: core  ## see it run (2 min): a simulated storm day as an exercise; KEEP=1 keeps the console up
+	@$(BIN)/fenghuo demo $(if $(KEEP),--keep,)
+
+test: dev servers  ## all tests against real servers, T=path for some; sets up what it needs
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not acceptance" $(T)
+
+check: dev  ## lint, format, types, floors and purity, docs: changes nothing
+	@$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --cache-dir .cache/import-linter
+	$(BIN)/mkdocs build --strict --quiet
+
+bench: dev servers  ## benchmarks as ratios in one run, T=name for one
+	@$(BIN)/python -m benchmarks $(if $(filter-out tests,$(T)),$(T),)
+
+docs: dev  ## build the documentation into site/, warnings as errors
+	@$(BIN)/mkdocs build --strict
+
+fix: dev  ## format, and mend what ruff can mend
+	@$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+golden: dev  ## rewrite expected files through the public commands; read the diff
+	@$(BIN)/python -m pytest -q -m "not acceptance" --rewrite-golden $(T)
+	git --no-pager diff --stat
+
+acceptance: dev servers  ## the long runs: SEEDS=10 seeds of every scenario, KILLS=50 kills
+	@SEEDS=$(SEEDS) KILLS=$(KILLS) $(BIN)/python -m pytest -m acceptance $(T)
+
+lock: dev  ## make the hashed lock files again from pyproject.toml's ranges
+	@bash deploy/setup/lock.sh
+
+core:
+	@bash deploy/setup/venv.sh core
+
+dev:
+	@bash deploy/setup/venv.sh dev
+
+servers:
+	@bash deploy/setup/servers.sh
+
+clean:  ## remove what was built and installed here (.venv, .cache, site)
+	@rm -rf .venv .cache site

@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Installs the servers that the tests talk to (Mosquitto, PostgreSQL, Prometheus, Chromium, Java with the jars of Kafka)
+# where they are missing. Nothing is started here: tests/servers/ starts its own, on loopback, in folders of its own.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+# shellcheck source=deploy/setup/apt.sh
+source deploy/setup/apt.sh
+
+# Debian keeps some servers outside a plain user's PATH.
+PATH="$PATH:/usr/sbin:/usr/local/sbin"
+
+postgres_here() { compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null; }
+java_here() {
+    command -v java >/dev/null || return 1
+    local major
+    major=$(java -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p' | head -n 1)
+    [ "${major:-0}" -ge 17 ]
+}
+
+packages=()
+command -v mosquitto >/dev/null || packages+=(mosquitto)
+postgres_here || packages+=(postgresql)
+command -v prometheus >/dev/null || packages+=(prometheus)
+command -v chromium >/dev/null || packages+=(chromium)
+[ -e /usr/share/fonts/truetype/wqy/wqy-microhei.ttc ] || packages+=(fonts-wqy-microhei)
+java_here || packages+=(default-jre-headless)
+command -v mvn >/dev/null || packages+=(maven)
+[ ${#packages[@]} -eq 0 ] || apt_install "${packages[@]}"
+java_here || missing "the Java found is older than 17, which Kafka 4 asks for; install openjdk-17-jre-headless or newer"
+
+kafka=.cache/kafka-$(sed -n 's/.*<kafka.version>\(.*\)<.*/\1/p' deploy/kafka/pom.xml)
+if ! (cd "$kafka/libs" 2>/dev/null && sha256sum --quiet --status --check ../../../deploy/kafka/jars.sha256); then
+    echo "fetching the jars of Kafka into $kafka" >&2
+    rm -rf "$kafka/libs"
+    mkdir -p "$kafka"
+    mvn --batch-mode --quiet --file deploy/kafka/pom.xml org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies \
+        -DincludeScope=runtime -DoutputDirectory="$PWD/$kafka/libs" >"$kafka/maven.log" 2>&1 || {
+        tail -n 5 "$kafka/maven.log" >&2
+        missing "Maven could not fetch the jars of Kafka (see $kafka/maven.log); is a Maven repository reachable?"
+    }
+    (cd "$kafka/libs" && sha256sum --quiet --check ../../../deploy/kafka/jars.sha256) ||
+        missing "the jars fetched for Kafka are not those of deploy/kafka/jars.sha256"
+fi
