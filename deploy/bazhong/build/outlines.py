@@ -16,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.spatial import Voronoi, cKDTree
 
 from deploy.bazhong.build import geometry
@@ -26,13 +27,14 @@ MARK = "示意图，非行政区域界线"
 RIM_STEP_KM = 0.8
 DECIMALS = 4
 Edge = tuple[int, int]
+Points = NDArray[np.float64]
 
 
 def outlines(areas: Sequence[PlacedArea]) -> str:
     """The GeoJSON text of all areas' outlines, one feature a line."""
     villages = [area for area in areas if area.tier == "village"]
     sites_km = np.array([geometry.to_km(village.position) for village in villages])
-    diagram = Voronoi(np.vstack([sites_km, _mirror_points_km(sites_km)]))
+    diagram = Voronoi(np.vstack([sites_km, mirror_points_km(sites_km)]))
     vertices = [_rounded(geometry.to_degrees((float(x), float(y)))) for x, y in diagram.vertices]
     rings = {
         prefix: _dissolved(edges, vertices)
@@ -42,7 +44,8 @@ def outlines(areas: Sequence[PlacedArea]) -> str:
     return f'{{"type":"FeatureCollection","note":"{MARK}","features":[\n{features}\n]}}\n'
 
 
-def _mirror_points_km(sites_km: np.ndarray) -> np.ndarray:
+def mirror_points_km(sites_km: Points) -> Points:
+    """Points outside the hull that close the cells at the rim; kilometres, shape (m, 2)."""
     hull_km = [geometry.to_km(CORNERS[corner]) for corner in RIM]
     tree = cKDTree(sites_km)
     mirrored = []

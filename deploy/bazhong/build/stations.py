@@ -22,6 +22,7 @@ from scipy.spatial.distance import cdist
 
 from deploy.bazhong.build import geometry
 from deploy.bazhong.build.areas import PlacedArea
+from deploy.bazhong.build.outlines import mirror_points_km
 from deploy.bazhong.build.places import CITY, COUNTIES, Position
 
 SEED = 5119
@@ -65,7 +66,7 @@ class Network:
         for village in self.villages:
             self.villages_of[village.code[:9]].append(village)
         sites_km = np.array([geometry.to_km(village.position) for village in self.villages])
-        nearest_km = cKDTree(sites_km).query(sites_km, k=2)[0][:, 1]
+        nearest_km = cKDTree(np.vstack([sites_km, mirror_points_km(sites_km)])).query(sites_km, k=2)[0][:, 1]
         self.clear_km = {
             village.code: 0.45 * float(away) for village, away in zip(self.villages, nearest_km, strict=True)
         }
