@@ -39,8 +39,8 @@ if [ ! -x .venv/bin/python ] || ! suits .venv/bin/python; then
     "$python" -m venv .venv || missing "$python could not make .venv"
 fi
 
-# What is installed is known by the bytes of its lock and of pyproject.toml (entry points), and by where this checkout lies.
-fingerprint() { { cat "$1" pyproject.toml; pwd; } | sha256sum | cut -d' ' -f1; }
+# What is installed is known by its lock, by what pyproject.toml says of the project, and by where this checkout lies.
+fingerprint() { { cat "$1"; sed '/^\[tool/,$d' pyproject.toml; pwd; } | sha256sum | cut -d' ' -f1; }
 installed() { [ -f "$1" ] && [ "$(cat "$1")" = "$(fingerprint "$2")" ]; }
 
 installed .venv/installed-dev requirements-dev.lock && exit 0            # holds everything that core needs
