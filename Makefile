@@ -5,7 +5,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench docs fix lock golden acceptance core dev servers clean
+.PHONY: help demo test check bench docs fix lock golden reference acceptance core dev servers clean
 
 BIN := .venv/bin
 PACKAGES := schemas ingest detectors alerting console runtime
@@ -44,19 +44,22 @@ golden: dev  ## rewrite expected files through the public commands; read the dif
 	@$(BIN)/python -m pytest -q -m "not acceptance" --rewrite-golden $(T)
 	git --no-pager diff --stat
 
+reference: dev  ## write docs/reference/ again from the code
+	@$(BIN)/python docs/reference/generate.py
+
 acceptance: dev servers  ## the long runs: SEEDS=10 seeds of every scenario, KILLS=50 kills
 	@SEEDS=$(SEEDS) KILLS=$(KILLS) $(BIN)/python -m pytest -m acceptance $(T)
 
 lock: dev  ## make the hashed lock files again from pyproject.toml's ranges
 	@bash deploy/setup/lock.sh
 
-core:
+core:  ## only set up .venv to run Fenghuo
 	@bash deploy/setup/venv.sh core
 
-dev:
+dev:  ## only set up .venv to develop it
 	@bash deploy/setup/venv.sh dev
 
-servers:
+servers:  ## only install what the tests talk to; starts nothing
 	@bash deploy/setup/servers.sh
 
 clean:  ## remove what was built and installed here (.venv, .cache, site)

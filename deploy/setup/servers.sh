@@ -7,7 +7,7 @@ cd "$(dirname "$0")/../.."
 source deploy/setup/apt.sh
 
 # Debian keeps some servers outside a plain user's PATH.
-PATH="$PATH:/usr/sbin:/usr/local/sbin"
+PATH="$PATH:/usr/sbin:/usr/local/sbin:/sbin"
 
 postgres_here() { compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null; }
 java_here() {
@@ -22,6 +22,7 @@ command -v mosquitto >/dev/null || packages+=(mosquitto)
 postgres_here || packages+=(postgresql)
 command -v prometheus >/dev/null || packages+=(prometheus)
 command -v chromium >/dev/null || packages+=(chromium)
+ldconfig -p | grep -q libatomic.so.1 || packages+=(libatomic1)          # Playwright's own driver is linked to it
 [ -e /usr/share/fonts/truetype/wqy/wqy-microhei.ttc ] || packages+=(fonts-wqy-microhei)
 java_here || packages+=(default-jre-headless)
 command -v mvn >/dev/null || packages+=(maven)
