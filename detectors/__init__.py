@@ -1,0 +1,1 @@
+"""Detectors: what readings show, as findings. Pure functions of the log, one file or folder a hazard."""
