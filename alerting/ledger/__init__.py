@@ -1,0 +1,25 @@
+"""The ledger: what was decided and what was said, append-only, on SQLite and on PostgreSQL by the same code."""
+
+from __future__ import annotations
+
+from alerting.ledger.errors import (
+    Contradiction,
+    Fenced,
+    IllegalTransition,
+    LedgerError,
+    StalePosition,
+    UnknownSchema,
+)
+from alerting.ledger.ledger import Ledger
+from alerting.ledger.outbox import Claim
+
+__all__ = [
+    "Claim",
+    "Contradiction",
+    "Fenced",
+    "IllegalTransition",
+    "Ledger",
+    "LedgerError",
+    "StalePosition",
+    "UnknownSchema",
+]

@@ -1,0 +1,70 @@
+"""What else is kept: rejects with their replays, and configuration bundles by their hash."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, exists, select
+
+from alerting.ledger import tables
+from alerting.ledger.rows import chunks, content, insert_new
+from schemas.bundle import Bundle
+from schemas.reject import Reject, RejectReason
+from schemas.times import Micros, to_micros
+
+
+def add_rejects(connection: Connection, rejects: Sequence[Reject]) -> None:
+    """Keep rejects, each once by its id."""
+    rows = [
+        {
+            "id": reject.id,
+            "received_us": to_micros(reject.received_at),
+            "reason": reject.reason.value,
+            "body": content(reject),
+        }
+        for reject in rejects
+    ]
+    for part in chunks(rows):
+        connection.execute(insert_new(connection, tables.rejects), list(part))
+
+
+def rejects(
+    connection: Connection,
+    *,
+    reason: RejectReason | None = None,
+    since_us: Micros | None = None,
+    replayed: bool | None = None,
+    limit: int | None = None,
+) -> list[Reject]:
+    """Rejects in order of arrival; with `replayed` only those that were, or were not, replayed."""
+    table, replays = tables.rejects, tables.reject_replays
+    was_replayed = exists().where(replays.c.reject == table.c.id)
+    statement = select(table.c.body).order_by(table.c.received_us, table.c.id).limit(limit)
+    if reason is not None:
+        statement = statement.where(table.c.reason == reason.value)
+    if since_us is not None:
+        statement = statement.where(table.c.received_us >= since_us)
+    if replayed is not None:
+        statement = statement.where(was_replayed if replayed else ~was_replayed)
+    return [Reject.model_validate_json(body) for body in connection.execute(statement).scalars()]
+
+
+def mark_replayed(connection: Connection, ids: Sequence[str], at_us: Micros) -> None:
+    """Remember that rejects were read again after mending."""
+    for part in chunks([{"reject": one, "at_us": at_us} for one in ids]):
+        connection.execute(insert_new(connection, tables.reject_replays), list(part))
+
+
+def store_bundle(connection: Connection, bundle: Bundle) -> None:
+    """Keep a configuration by its hash."""
+    row = {"hash": bundle.hash, "canonical": bundle.canonical}
+    connection.execute(insert_new(connection, tables.bundles), row)
+
+
+def load_bundle(connection: Connection, identity: str) -> Bundle | None:
+    """A configuration by its hash; None where the ledger lacks it."""
+    table = tables.bundles
+    canonical = connection.execute(
+        select(table.c.canonical).where(table.c.hash == identity)
+    ).scalar_one_or_none()
+    return None if canonical is None else Bundle(bytes(canonical))

@@ -1,0 +1,313 @@
+"""The ledger as its callers see it: synchronous, safe from any thread, every write durable when it returns."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Self
+
+from alerting.ledger import checkpoints, decisions, kept, outbox, queries
+from alerting.ledger.composed import notices_of
+from alerting.ledger.database import Database
+from alerting.ledger.outbox import Claim
+from schemas.act import Act
+from schemas.alert import Alert, Release
+from schemas.bundle import Bundle
+from schemas.finding import Finding
+from schemas.notice import Notice, NoticeState, Receipt
+from schemas.reject import Reject, RejectReason
+from schemas.times import Micros, seconds
+
+
+class Ledger:
+    """One database of decisions, notices and state.
+
+    Parameters
+    ----------
+    database
+        Whose schema is at this release's head; `Ledger.open` sees to it.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    @classmethod
+    def open(cls, url: str) -> Self:
+        """Open a database and bring its schema to this release's.
+
+        Parameters
+        ----------
+        url
+            A path of an SQLite file (``state.db``), or a URL (``sqlite:///…``, ``postgresql://…``).
+        """
+        database = Database(url)
+        database.migrate()
+        return cls(database)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # --- the pipeline -----------------------------------------------------------------------------------------------
+
+    def write_decisions(
+        self,
+        area: str,
+        position: int,
+        findings: Sequence[Finding] = (),
+        alerts: Sequence[Alert] = (),
+        notices: Sequence[Notice] = (),
+        releases: Sequence[Release] = (),
+        acts: Sequence[Act] = (),
+        *,
+        epoch: int | None = None,
+    ) -> None:
+        """Write what an area's pipeline decided at a position of its log, in one transaction, each thing once.
+
+        Raises
+        ------
+        Contradiction
+            An id is there with other content. Nothing was written; stop that area.
+        Fenced
+            `epoch` is given and another worker has drawn a newer one.
+        """
+        with self.database.write() as connection:
+            if epoch is not None:
+                checkpoints.guard(connection, area, epoch)
+            decisions.write_findings(connection, area, position, findings)
+            decisions.write_alerts(connection, area, position, alerts)
+            decisions.write_releases(connection, area, position, releases)
+            decisions.write_acts(connection, area, position, acts)
+            decisions.write_notices(connection, area, position, notices)
+
+    def checkpoint(
+        self, area: str, rows: Mapping[str, bytes | None], position: int, *, epoch: int | None = None
+    ) -> None:
+        """Save changed rows of state (None: gone) with the position that they include.
+
+        Raises
+        ------
+        StalePosition
+            The position does not lie behind the newest.
+        Fenced
+            `epoch` is given and another worker has drawn a newer one.
+        """
+        with self.database.write() as connection:
+            checkpoints.save(connection, area, rows, position, epoch)
+
+    def load_checkpoint(self, area: str) -> tuple[dict[str, bytes], int | None]:
+        """All rows of an area's state and their position in the log; None where there is none."""
+        with self.database.read() as connection:
+            return checkpoints.load(connection, area)
+
+    def clear_checkpoint(self, area: str) -> None:
+        """Forget an area's state before it is rebuilt from the log."""
+        with self.database.write() as connection:
+            checkpoints.clear(connection, area)
+
+    def draw_epoch(self, area: str) -> int:
+        """Draw the next epoch of an area; writes under earlier ones are refused from now on."""
+        with self.database.write() as connection:
+            return checkpoints.draw_epoch(connection, area)
+
+    def decided_position(self, area: str) -> int | None:
+        """The greatest position in the log at which something of an area was decided."""
+        with self.database.read() as connection:
+            return queries.decided_position(connection, area)
+
+    # --- rejects and bundles ----------------------------------------------------------------------------------------
+
+    def add_rejects(self, rejects: Sequence[Reject]) -> None:
+        """Keep refused payloads, each once."""
+        with self.database.write() as connection:
+            kept.add_rejects(connection, rejects)
+
+    def rejects(
+        self,
+        *,
+        reason: RejectReason | None = None,
+        since_us: Micros | None = None,
+        replayed: bool | None = None,
+        limit: int | None = None,
+    ) -> list[Reject]:
+        """Refused payloads in order of arrival, filtered."""
+        with self.database.read() as connection:
+            return kept.rejects(connection, reason=reason, since_us=since_us, replayed=replayed, limit=limit)
+
+    def mark_replayed(self, ids: Sequence[str], at_us: Micros) -> None:
+        """Remember that rejects were read again after mending."""
+        with self.database.write() as connection:
+            kept.mark_replayed(connection, ids, at_us)
+
+    def store_bundle(self, bundle: Bundle) -> None:
+        """Keep a configuration by its hash."""
+        with self.database.write() as connection:
+            kept.store_bundle(connection, bundle)
+
+    def load_bundle(self, identity: str) -> Bundle | None:
+        """A configuration by its hash; None where the ledger lacks it."""
+        with self.database.read() as connection:
+            return kept.load_bundle(connection, identity)
+
+    # --- dispatchers ------------------------------------------------------------------------------------------------
+
+    def claim_due(
+        self,
+        now_us: Micros,
+        limit: int,
+        worker: str,
+        lease_s: float,
+        *,
+        machine_us: Micros,
+        channels: Collection[str] | None = None,
+    ) -> list[Claim]:
+        """Claim notices to send, red before orange before yellow before blue; they are `sending` when this returns.
+
+        Parameters
+        ----------
+        now_us, machine_us
+            The house's clock (expiry, times of states) and the machine's (leases, pauses).
+        limit
+            At most so many; claim no more than can be sent at once.
+        channels
+            Only notices of these channels.
+        """
+        with self.database.write() as connection:
+            return outbox.claim_due(connection, now_us, machine_us, limit, worker, seconds(lease_s), channels)
+
+    def adopt(self, worker: str, lease_s: float, *, machine_us: Micros, own: bool = False) -> list[Claim]:
+        """Take over leases that have run out; `own`: at a start, also those of an earlier process of this name."""
+        with self.database.write() as connection:
+            return outbox.adopt(connection, machine_us, worker, seconds(lease_s), own=own)
+
+    def settle(
+        self,
+        claim: Claim,
+        state: NoticeState,
+        now_us: Micros,
+        *,
+        error: str | None = None,
+        ready_us: Micros | None = None,
+        resend: bool = False,
+        references: Sequence[str] = (),
+    ) -> bool:
+        """Record what became of a claim; see `outbox.settle`."""
+        with self.database.write() as connection:
+            return outbox.settle(
+                connection,
+                claim,
+                state,
+                now_us,
+                error=error,
+                ready_us=ready_us,
+                resend=resend,
+                references=references,
+            )
+
+    def unpark(self, notice: str, now_us: Micros) -> bool:
+        """Queue a parked notice again; False where it is not parked or has become pointless."""
+        with self.database.write() as connection:
+            found = notices_of(connection, [notice]).get(notice)
+            return found is not None and outbox.unpark(connection, found, now_us)
+
+    def add_receipt(self, receipt: Receipt, reference: str = "") -> bool:
+        """Keep a receipt and move its notice; False for a repeat. `reference`: the channel's name of the part."""
+        with self.database.write() as connection:
+            return outbox.add_receipt(connection, receipt, reference)
+
+    def notice_of_reference(self, channel: str, reference: str) -> str | None:
+        """The notice that a channel's own name belongs to."""
+        with self.database.read() as connection:
+            return outbox.notice_of_reference(connection, channel, reference)
+
+    # --- questions --------------------------------------------------------------------------------------------------
+
+    def alerts_in_force(self, now_us: Micros | None = None) -> list[Alert]:
+        """The newest version of each chain that is not ended, the highest level first."""
+        with self.database.read() as connection:
+            return queries.alerts_in_force(connection, now_us)
+
+    def alert_versions(self, alert: str) -> list[Alert]:
+        """All versions of a chain, in order."""
+        with self.database.read() as connection:
+            return queries.alert_versions(connection, alert)
+
+    def newest_alerts(self, limit: int = 100, hazards: Sequence[str] | None = None) -> list[Alert]:
+        """The newest alert versions, newest first."""
+        with self.database.read() as connection:
+            return queries.newest_alerts(connection, limit, hazards)
+
+    def released_to_public(self, now_us: Micros) -> list[Alert]:
+        """What topics and feeds should hold: the newest released version of each chain, cancels for 24 h."""
+        with self.database.read() as connection:
+            return queries.released_to_public(connection, now_us)
+
+    def releases_of(self, alert: str) -> list[Release]:
+        """Who released which version of a chain, to whom."""
+        with self.database.read() as connection:
+            return queries.releases_of(connection, alert)
+
+    def acts(self, alert: str | None = None, limit: int = 100) -> list[Act]:
+        """The newest acts, of one chain or of all."""
+        with self.database.read() as connection:
+            return queries.acts(connection, alert, limit)
+
+    def act(self, identity: str) -> Act | None:
+        """One judged act; None while it is not judged."""
+        with self.database.read() as connection:
+            return queries.act(connection, identity)
+
+    def newest_findings(self, limit: int = 100, area: str | None = None) -> list[Finding]:
+        """The newest findings by event time."""
+        with self.database.read() as connection:
+            return queries.newest_findings(connection, limit, area)
+
+    def findings(self, ids: Sequence[str]) -> list[Finding]:
+        """Findings by their ids."""
+        with self.database.read() as connection:
+            return queries.findings_by_id(connection, ids)
+
+    def notice(self, identity: str) -> Notice | None:
+        """One notice as it stands."""
+        with self.database.read() as connection:
+            return notices_of(connection, [identity]).get(identity)
+
+    def notices_of_alert(self, alert: str) -> list[Notice]:
+        """All notices that name a chain, as they stand."""
+        with self.database.read() as connection:
+            return queries.notices_of_alert(connection, alert)
+
+    def notices_in(self, state: NoticeState, limit: int = 100) -> list[Notice]:
+        """Notices that stand in a state, the newest first."""
+        with self.database.read() as connection:
+            return queries.notices_in(connection, state, limit)
+
+    def notice_counts(self) -> dict[tuple[str, NoticeState], int]:
+        """How many notices stand in each state, by channel."""
+        with self.database.read() as connection:
+            return queries.notice_counts(connection)
+
+    def told(self, alert: str) -> list[queries.Told]:
+        """Who was told of a chain, and how that stands."""
+        with self.database.read() as connection:
+            return queries.told(connection, alert)
+
+    def sent_by_hour(self, channel: str = "sms") -> list[queries.Sent]:
+        """Messages that left by a channel, by recipient and hour."""
+        with self.database.read() as connection:
+            return queries.sent_by_hour(connection, channel)
+
+    def receipts_of(self, notice: str) -> list[Receipt]:
+        """What the channel said of a notice."""
+        with self.database.read() as connection:
+            return queries.receipts_of(connection, notice)
+
+    def state_changes(self, after: int = 0, limit: int = 1000) -> list[queries.StateChange]:
+        """Rows of notices' lives behind a sequence number."""
+        with self.database.read() as connection:
+            return queries.state_changes(connection, after, limit)

@@ -1,0 +1,294 @@
+"""The outbox: dispatchers claim notices, and settle what became of them.
+
+A claim commits the state `sending` before the channel is called, and holds a lease. A dispatcher that dies leaves its
+lease; another adopts it when it has run out and settles it as an outcome that nobody knows.
+
+Two clocks: `now_us` is the house's (what states and expiry are told in), `machine_us` the machine's (leases, pauses).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Select, exists, or_, select
+
+from alerting.ledger import tables
+from alerting.ledger.composed import notices_of
+from alerting.ledger.queue import blocked, covered, leave
+from alerting.ledger.rows import content, insert_new
+from alerting.ledger.states import ALLOWED, MAY_HAVE_REACHED, move, state_of
+from schemas.notice import Notice, NoticeState, Receipt
+from schemas.times import Micros, to_micros
+
+_L, _A, _S = tables.leases, tables.notice_alerts, tables.notice_states
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A notice that one dispatcher may send now.
+
+    `attempt` counts from 1. `resend`: an earlier try had no answer and the channel cannot recognise a repeat,
+    so the text must say so.
+    """
+
+    notice: Notice
+    attempt: int
+    resend: bool
+    worker: str
+
+
+def claim_due(
+    connection: Connection,
+    now_us: Micros,
+    machine_us: Micros,
+    limit: int,
+    worker: str,
+    lease_us: Micros,
+    channels: Collection[str] | None = None,
+) -> list[Claim]:
+    """Claim up to `limit` notices, the highest level first, then by when they became due.
+
+    What has expired on the way, or became pointless, is settled here and not returned.
+    """
+    claimed: list[tuple[str, int, bool]] = []
+    while len(claimed) < limit:
+        rows = connection.execute(_ready(machine_us, limit - len(claimed), channels)).all()
+        if not rows:
+            break
+        for row in rows:
+            reason = _why_not(connection, row.notice, row.expires_us, now_us)
+            if reason is not None:
+                move(connection, row.notice, reason, now_us)
+                leave(connection, row.notice)
+                continue
+            attempt = row.attempt + 1
+            held = {"worker": worker, "until_us": machine_us + lease_us, "attempt": attempt}
+            connection.execute(_L.update().where(_L.c.notice == row.notice).values(**held))
+            move(connection, row.notice, NoticeState.SENDING, now_us, attempt=attempt, worker=worker)
+            claimed.append((row.notice, attempt, row.resend))
+    composed = notices_of(connection, [notice for notice, _, _ in claimed])
+    return [Claim(composed[notice], attempt, resend, worker) for notice, attempt, resend in claimed]
+
+
+def adopt(
+    connection: Connection, machine_us: Micros, worker: str, lease_us: Micros, *, own: bool
+) -> list[Claim]:
+    """Take over leases that have run out, with `own` also all that an earlier process of this name has left.
+
+    They stay `sending`; the caller settles each as a send whose outcome is unknown.
+    """
+    over = _L.c.until_us < machine_us
+    statement = (
+        select(_L.c.notice, _L.c.attempt, _L.c.resend)
+        .where(_L.c.worker.is_not(None), or_(over, _L.c.worker == worker) if own else over)
+        .order_by(_L.c.sequence)
+        .with_for_update(skip_locked=True)
+    )
+    rows = connection.execute(statement).all()
+    for row in rows:
+        held = {"worker": worker, "until_us": machine_us + lease_us}
+        connection.execute(_L.update().where(_L.c.notice == row.notice).values(**held))
+    composed = notices_of(connection, [row.notice for row in rows])
+    return [Claim(composed[row.notice], row.attempt, row.resend, worker) for row in rows]
+
+
+def settle(
+    connection: Connection,
+    claim: Claim,
+    state: NoticeState,
+    now_us: Micros,
+    *,
+    error: str | None = None,
+    ready_us: Micros | None = None,
+    resend: bool = False,
+    references: Sequence[str] = (),
+) -> bool:
+    """Record what became of a claim.
+
+    Parameters
+    ----------
+    state
+        `sent`, `delivered`, `failed`, `parked`, `unknown`, or `due` to try again.
+    ready_us
+        With `due`, or with `unknown` that goes again: not before this time of the machine's clock.
+    resend
+        The next try is marked as a repeat.
+    references
+        The channel's names for what it took.
+
+    Returns
+    -------
+    bool
+        False where the lease was lost and somebody else has taken the notice on.
+    """
+    notice = claim.notice.id
+    for reference in references:
+        connection.execute(
+            insert_new(connection, tables.channel_references),
+            {"channel": claim.notice.channel, "reference": reference, "notice": notice},
+        )
+    lease = connection.execute(
+        select(_L.c.worker, _L.c.attempt).where(_L.c.notice == notice).with_for_update()
+    ).one_or_none()
+    mine = lease is not None and (lease.worker, lease.attempt) == (claim.worker, claim.attempt)
+    before = state_of(connection, notice)
+    if not mine:
+        return _settle_late(
+            connection, claim, state, before, lease is not None and lease.worker is not None, now_us
+        )
+    if before is not NoticeState.SENDING:  # a receipt came first
+        _free(connection, notice)
+        return True
+    words: dict[str, Any] = {"attempt": claim.attempt, "worker": claim.worker, "error": error}
+    move(connection, notice, state, now_us, **words)
+    again = state is NoticeState.DUE or (state is NoticeState.UNKNOWN and ready_us is not None)
+    if not again:
+        _free(connection, notice)
+        return True
+    if state is NoticeState.UNKNOWN:
+        move(connection, notice, NoticeState.DUE, now_us, attempt=claim.attempt)
+    if covered(connection, notice):
+        move(connection, notice, NoticeState.SUPERSEDED, now_us, attempt=claim.attempt)
+        _free(connection, notice)
+        return True
+    freed = {"worker": None, "until_us": None, "ready_us": ready_us or 0, "resend": claim.resend or resend}
+    connection.execute(_L.update().where(_L.c.notice == notice).values(**freed))
+    return True
+
+
+def unpark(connection: Connection, notice: Notice, now_us: Micros) -> bool:
+    """Queue a parked notice again, as an operator asks; False where it is not parked or has become pointless."""
+    if state_of(connection, notice.id) is not NoticeState.PARKED:
+        return False
+    if covered(connection, notice.id):
+        move(connection, notice.id, NoticeState.SUPERSEDED, now_us)
+        return False
+    move(connection, notice.id, NoticeState.DUE, now_us)
+    connection.execute(
+        _L.insert().values(
+            notice=notice.id,
+            recipient=notice.recipient,
+            channel=notice.channel,
+            priority=notice.level,
+            first_due_us=to_micros(notice.first_due_at or notice.expires_at),
+            expires_us=to_micros(notice.expires_at),
+            ready_us=0,
+            attempt=0,
+            resend=False,
+        )
+    )
+    return True
+
+
+def notice_of_reference(connection: Connection, channel: str, reference: str) -> str | None:
+    """The notice that a channel's own name belongs to."""
+    table = tables.channel_references
+    statement = select(table.c.notice).where(table.c.channel == channel, table.c.reference == reference)
+    return connection.execute(statement).scalar_one_or_none()
+
+
+def add_receipt(connection: Connection, receipt: Receipt, reference: str = "") -> bool:
+    """Keep a receipt once and move its notice; False where nothing new was said.
+
+    A notice that a channel took in several parts is delivered when each part is.
+    """
+    table = tables.receipts
+    at_us = to_micros(receipt.at)
+    row = {
+        "notice": receipt.notice,
+        "state": receipt.state,
+        "at_us": at_us,
+        "device": receipt.device or "",
+        "reference": reference,
+        "body": content(receipt),
+    }
+    if not connection.execute(insert_new(connection, table), row).rowcount:
+        return False
+    before = state_of(connection, receipt.notice)
+    after = NoticeState.FAILED if receipt.state == "failed" else NoticeState.DELIVERED
+    if before is None or after not in ALLOWED[before]:
+        return True
+    if after is NoticeState.DELIVERED and _parts_missing(connection, receipt.notice):
+        return True
+    move(
+        connection,
+        receipt.notice,
+        after,
+        at_us,
+        error=receipt.detail if receipt.state == "failed" else None,
+    )
+    leave(connection, receipt.notice)
+    return True
+
+
+def _ready(machine_us: Micros, limit: int, channels: Collection[str] | None) -> Select[Any]:
+    statement = (
+        select(_L.c.notice, _L.c.expires_us, _L.c.attempt, _L.c.resend)
+        .where(_L.c.worker.is_(None), _L.c.ready_us <= machine_us, ~blocked())
+        .order_by(_L.c.priority.desc(), _L.c.first_due_us, _L.c.sequence)
+        .limit(limit)
+        .with_for_update(of=_L, skip_locked=True)
+    )
+    return statement if channels is None else statement.where(_L.c.channel.in_(channels))
+
+
+def _why_not(connection: Connection, notice: str, expires_us: Micros, now_us: Micros) -> NoticeState | None:
+    if expires_us <= now_us:
+        return NoticeState.EXPIRED
+    if covered(connection, notice) or _cancels_what_nobody_saw(connection, notice):
+        return NoticeState.SUPERSEDED
+    return None
+
+
+def _cancels_what_nobody_saw(connection: Connection, notice: str) -> bool:
+    """Whether it is a cancel, and earlier versions were for this recipient and channel, but none ever left."""
+    table = tables.notices
+    if not connection.execute(select(table.c.cancel).where(table.c.id == notice)).scalar_one():
+        return False
+    older = _A.alias("older")
+    earlier = (
+        (older.c.recipient == _A.c.recipient)
+        & (older.c.channel == _A.c.channel)
+        & (older.c.alert == _A.c.alert)
+        & (older.c.version < _A.c.version)
+    )
+    had = select(older.c.notice).select_from(_A.join(older, earlier)).where(_A.c.notice == notice)
+    if connection.execute(had.limit(1)).first() is None:
+        return False
+    left = exists().where(
+        _S.c.notice == older.c.notice, _S.c.state.in_([state.value for state in MAY_HAVE_REACHED])
+    )
+    return connection.execute(had.where(left).limit(1)).first() is None
+
+
+def _settle_late(
+    connection: Connection,
+    claim: Claim,
+    state: NoticeState,
+    before: NoticeState | None,
+    taken: bool,
+    now_us: Micros,
+) -> bool:
+    # Our lease ran out while the channel was slow. That it went out is still worth knowing, if nobody has it in hand.
+    good = state in {NoticeState.SENT, NoticeState.DELIVERED}
+    if taken or not good or before is not NoticeState.UNKNOWN:
+        return False
+    move(connection, claim.notice.id, state, now_us, attempt=claim.attempt, worker=claim.worker)
+    return True
+
+
+def _free(connection: Connection, notice: str) -> None:
+    connection.execute(_L.delete().where(_L.c.notice == notice))
+
+
+def _parts_missing(connection: Connection, notice: str) -> bool:
+    references, receipts = tables.channel_references, tables.receipts
+    confirmed = exists().where(
+        receipts.c.notice == references.c.notice,
+        receipts.c.reference == references.c.reference,
+        receipts.c.state != "failed",
+    )
+    missing = select(references.c.reference).where(references.c.notice == notice, ~confirmed)
+    return connection.execute(missing.limit(1)).first() is not None
