@@ -23,6 +23,7 @@ class RejectReason(StrEnum):
     UNKNOWN_STATION = "unknown_station"
     UNKNOWN_AREA = "unknown_area"
     WRONG_KIND = "wrong_kind"
+    WRONG_TOPIC = "wrong_topic"
     CLOCK_AHEAD = "clock_ahead"
     UNREADABLE = "unreadable"
 
@@ -39,6 +40,15 @@ class Reject(BaseModel):
     detail: str
     payload: str
     encoding: str = "text"
+
+    @property
+    def bytes(self) -> bytes:
+        """The payload as it came (of one that was too large, its beginning)."""
+        return base64.b64decode(self.payload) if self.encoding == "base64" else self.payload.encode()
+
+    def received(self, received_us: Micros) -> Reject:
+        """The same reject at another time of arrival."""
+        return make_reject(received_us, self.source, self.reason, self.detail, self.bytes)
 
 
 def make_reject(

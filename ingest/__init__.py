@@ -1,0 +1,1 @@
+"""From bytes to packets: decoders, sources, packing and the quality stage."""

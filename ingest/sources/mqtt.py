@@ -1,0 +1,154 @@
+"""MQTT: readings from a broker, acknowledged only after they are in the log.
+
+In      QoS 1 messages on `readings/<kind>/<station>`
+Out     arrivals; a PUBACK for each when it is settled, in the order of arrival
+
+MQTT 5 with a persistent session, so that the broker keeps what comes while we are away; 3.1.1 by a setting.
+Receive Maximum bounds what the broker sends ahead of our acknowledgements: that is the back-pressure.
+
+Source  MQTT 5.0 (OASIS 2019), 3.1.2.11 session expiry and receive maximum, 4.6 order of acknowledgements
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from pydantic import BaseModel, ConfigDict, Field
+
+from ingest.arrival import Arrival, Settled, Submit
+
+log = logging.getLogger("fenghuo")
+
+TOPIC_ROOT = "readings"
+SESSION_EXPIRY_S = 14 * 24 * 3600
+
+
+class MqttSettings(BaseModel):
+    """The broker, in fenghuo.yaml. A password stands in a file or in FENGHUO_MQTT_PASSWORD, never here."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=1883, ge=1, le=65535)
+    version: Literal["5", "3.1.1"] = "5"
+    client_id: str = Field(default="fenghuo", min_length=1, max_length=64)
+    username: str | None = None
+    password_file: Path | None = None
+    ca_file: Path | None = None
+    topic: str = f"{TOPIC_ROOT}/#"
+    window: int = Field(default=1000, ge=1, le=65535)
+
+
+class MqttSource:
+    """Subscribes with a persistent session and hands on what comes.
+
+    Parameters
+    ----------
+    submit
+        Takes arrivals; must not drop any.
+    password
+        None where the broker asks for none.
+    """
+
+    def __init__(self, settings: MqttSettings, submit: Submit, password: str | None = None) -> None:
+        self._settings = settings
+        self._submit = submit
+        self._connection = 0
+        self.connected = threading.Event()
+        """Set while the broker has granted the subscription."""
+        version = MQTTProtocolVersion.MQTTv5 if settings.version == "5" else MQTTProtocolVersion.MQTTv311
+        options: dict[str, Any] = {} if settings.version == "5" else {"clean_session": False}
+        self._client = mqtt.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=settings.client_id,
+            protocol=version,
+            manual_ack=True,
+            **options,
+        )
+        self._client.on_connect = self._on_connect
+        self._client.on_disconnect = self._on_disconnect
+        self._client.on_subscribe = self._on_subscribe
+        self._client.on_message = self._on_message
+        self._client.reconnect_delay_set(min_delay=1, max_delay=30)
+        if settings.username is not None:
+            self._client.username_pw_set(settings.username, password)
+        if settings.ca_file is not None:
+            self._client.tls_set(ca_certs=str(settings.ca_file))
+
+    def start(self) -> None:
+        """Connect, and go on trying with growing pauses until it succeeds and whenever it is lost."""
+        options: dict[str, Any] = {}
+        if self._settings.version == "5":
+            properties = Properties(PacketTypes.CONNECT)
+            properties.SessionExpiryInterval = SESSION_EXPIRY_S
+            properties.ReceiveMaximum = self._settings.window
+            options = {"clean_start": False, "properties": properties}
+        self._client.connect_async(self._settings.host, self._settings.port, keepalive=30, **options)
+        self._client.loop_start()
+
+    def stop(self) -> None:
+        """Leave the broker; it keeps the session, and with it whatever was not acknowledged."""
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def _on_connect(self, client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+        if reason.is_failure:
+            log.error(
+                "mqtt.refused host=%s port=%d reason=%s", self._settings.host, self._settings.port, reason
+            )
+            return
+        # Message ids belong to a connection: what an earlier one delivered unacknowledged comes again.
+        self._connection += 1
+        client.subscribe(self._settings.topic, qos=1)
+
+    def _on_subscribe(self, _client: Any, _data: Any, _mid: int, reasons: Any, _properties: Any) -> None:
+        if any(reason.is_failure for reason in reasons):
+            log.error("mqtt.subscription_refused topic=%s reason=%s", self._settings.topic, reasons[0])
+            return
+        log.info(
+            "mqtt.connected host=%s port=%d topic=%s",
+            self._settings.host,
+            self._settings.port,
+            self._settings.topic,
+        )
+        self.connected.set()
+
+    def _on_disconnect(self, _client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+        if self.connected.is_set():
+            log.warning(
+                "mqtt.lost host=%s port=%d reason=%s", self._settings.host, self._settings.port, reason
+            )
+        self.connected.clear()
+
+    def _on_message(self, _client: Any, _data: Any, message: mqtt.MQTTMessage) -> None:
+        self._submit(
+            Arrival(
+                bytes(message.payload),
+                f"mqtt:{message.topic}",
+                self._acknowledge(message.mid, message.qos),
+                named_by(message.topic),
+            )
+        )
+
+    def _acknowledge(self, mid: int, qos: int) -> Callable[[Settled], None]:
+        connection = self._connection
+
+        def settle(_settled: Settled) -> None:
+            if connection == self._connection:
+                self._client.ack(mid, qos)
+
+        return settle
+
+
+def named_by(topic: str) -> tuple[str, str] | None:
+    """The (kind, station) that a topic names; None where it is not `readings/<kind>/<station>`."""
+    parts = topic.split("/")
+    return (parts[1], parts[2]) if len(parts) == 3 and parts[0] == TOPIC_ROOT else None

@@ -1,0 +1,1 @@
+"""Wires stages to engines, and engines to the command line."""

@@ -1,0 +1,204 @@
+"""The embedded engine: one process, two SQLite files, no server to install.
+
+In      arrivals from sources (`intake`), acts from people
+Out     the ledger; `on_decisions` for the console
+State   `log.db` (the log) and `state.db` (checkpoints and ledger); no transaction spans both
+
+A reading is acknowledged when it is in `log.db`. A crash at any instruction is a replay of the log from the last
+checkpoint, to the same ids, which the ledger keeps once.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from pathlib import Path
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from alerting.ledger import Ledger, LedgerError
+from runtime import metrics
+from runtime.association import Association
+from runtime.clock import Clock
+from runtime.intake import Intake
+from runtime.logstore import LogStore
+from runtime.pipeline import Decisions
+from schemas.act import Act
+from schemas.bundle import Bundle
+from schemas.log import UnreadableRecord
+from schemas.stage import UnknownState
+from schemas.times import DAY, HOUR, Micros
+
+ACT_WAIT_S = 5.0
+_IDLE_S = 0.5
+_RETRY_S = 1.0
+
+
+class EngineStopped(Exception):
+    """An association area has stopped and needs a person; the message says why."""
+
+
+class EmbeddedEngine:
+    """Log, pipelines and ledger of one process.
+
+    Parameters
+    ----------
+    folder
+        Holds `log.db` and `state.db`; made where it is missing.
+    retention_days
+        How long log records are kept behind the checkpoint.
+    on_decisions
+        Told what was decided, after it is durable; in the engine's thread.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        folder: Path,
+        clock: Clock,
+        *,
+        retention_days: float = 30.0,
+        on_decisions: Callable[[Decisions], None] = lambda _: None,
+    ) -> None:
+        self.bundle = bundle
+        self.clock = clock
+        self._retention_us = int(retention_days * DAY)
+        self._tell = on_decisions
+        self.log = LogStore(folder / "log.db")
+        self.ledger = Ledger.open(str(folder / "state.db"))
+        self.ledger.store_bundle(bundle.hash, bundle.canonical)
+        self._waiting: dict[str, Future[Act]] = {}
+        self.faults: dict[str, str] = {}
+        """By association area: why it has stopped. Empty while all run."""
+        self.associations = {
+            code: Association(code, bundle, self.log, self.ledger, self._decided)
+            for code in bundle.associations
+        }
+        self.ledger_fault: str | None = None
+        """Why the ledger cannot be written just now; None while it can."""
+        self._logged = threading.Event()
+        self._stopping = threading.Event()
+        self._pruned_us: Micros = clock.now_us()
+        self.intake = Intake(self.log, self.ledger, bundle, clock, due=self._due, on_logged=self._logged.set)
+        self._thread = threading.Thread(target=self._run, name="pipelines", daemon=True)
+
+    def start(self) -> None:
+        """Catch up with the log, write a changed configuration into it, and begin."""
+        for association in self.associations.values():
+            while self._advance(association):
+                pass
+        self.intake.start()
+        if any(
+            a.pipeline.bundle.hash != self.bundle.hash or a.position == 0 for a in self.associations.values()
+        ):
+            for written in self.intake.configure(self.bundle):
+                written.result()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write what has been taken, process it, checkpoint, and end."""
+        self.intake.stop()
+        self._stopping.set()
+        self._logged.set()
+        self._thread.join()
+        self.log.close()
+        self.ledger.close()
+
+    def act(self, act: Act) -> Act | None:
+        """Append an act and wait for the pipeline's judgement.
+
+        Returns
+        -------
+        Act or None
+            The judged act; None where no judgement came within 5 s (it will come: the act is in the log).
+        """
+        earlier = self.ledger.act(act.id)
+        if earlier is not None:
+            return earlier
+        judged: Future[Act] = Future()
+        self._waiting[act.id] = judged
+        try:
+            self.intake.append_act(self._association_of(act), act).result(timeout=ACT_WAIT_S)
+            return judged.result(timeout=ACT_WAIT_S)
+        except FutureTimeout:
+            return None
+        finally:
+            self._waiting.pop(act.id, None)
+
+    def _association_of(self, act: Act) -> str:
+        area = act.content.get("area")
+        if act.alert is not None:
+            alert = self.ledger.alert(act.alert)
+            area = alert.area if alert is not None else None
+        if isinstance(area, str) and area in self.bundle.areas:
+            return self.bundle.association_of(area)
+        return self.bundle.associations[0]
+
+    def _due(self, area: str) -> Micros | None:
+        return self.associations[area].next_due()
+
+    # --- the thread --------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._logged.wait(_IDLE_S)
+            self._logged.clear()
+            for association in self.associations.values():
+                while self._advance(association):
+                    association.checkpoint_if_due()
+                self._guarded(association, association.checkpoint_if_due)
+            self._prune()
+        for association in self.associations.values():
+            while self._advance(association):
+                pass
+            self._guarded(association, association.checkpoint)
+
+    def _advance(self, association: Association) -> int:
+        taken = 0
+
+        def advance() -> None:
+            nonlocal taken
+            taken = association.advance()
+
+        self._guarded(association, advance)
+        if taken:
+            lag_s = max(0, self.clock.now_us() - association.now) / 1e6
+            metrics.decision_seconds.observe(lag_s)
+            metrics.records_total.inc(taken)
+        return taken
+
+    def _guarded(self, association: Association, step: Callable[[], None]) -> None:
+        if association.code in self.faults:
+            return
+        try:
+            step()
+            self.ledger_fault = None
+        except SQLAlchemyError as error:
+            if self.ledger_fault is None:
+                metrics.log.error("ledger.away reason=%s; nothing is lost, trying again", error)
+            self.ledger_fault = str(error)
+            self._stopping.wait(_RETRY_S)
+        except (LedgerError, UnknownState, UnreadableRecord) as error:
+            self.faults[association.code] = str(error)
+            metrics.areas_stopped.set(len(self.faults))
+            metrics.log.critical("association.stopped area=%s reason=%s", association.code, error)
+
+    def _decided(self, decisions: Decisions) -> None:
+        for act in decisions.acts:
+            waiting = self._waiting.get(act.id)
+            if waiting is not None and not waiting.done():
+                waiting.set_result(act)
+        metrics.count(decisions)
+        self._tell(decisions)
+
+    def _prune(self) -> None:
+        now = self.clock.now_us()
+        if now - self._pruned_us < HOUR:
+            return
+        self._pruned_us = now
+        behind = {code: association.saved_position for code, association in self.associations.items()}
+        dropped = self.log.prune(behind, now - self._retention_us)
+        if dropped:
+            metrics.log.info("log.pruned records=%d", dropped)

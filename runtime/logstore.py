@@ -1,0 +1,142 @@
+"""The embedded log: records in SQLite, one order for each association area.
+
+In      records, appended in one transaction that is durable when `append` returns
+Out     records after a position
+State   `log.db`: one row a record, keyed by (area, position); positions count from 1 without holes
+
+Source  SQLite in WAL mode with synchronous FULL: a commit survives a crash of the process and of the machine
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from schemas.log import Record, decode_record, encode_record
+from schemas.times import Micros
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS records (
+    area TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    at_us INTEGER NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (area, position)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS dead (
+    area TEXT NOT NULL, position INTEGER NOT NULL, reason TEXT NOT NULL, PRIMARY KEY (area, position)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS ends (area TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID;
+"""
+
+
+class LogFull(Exception):
+    """The log cannot be written (a full disk, a broken one): acknowledge nothing until it can."""
+
+
+class Positioned(NamedTuple):
+    """A record and its place in its area's log."""
+
+    position: int
+    record: Record
+
+
+class LogStore:
+    """One SQLite file; appends come from one thread at a time, reads from any.
+
+    Parameters
+    ----------
+    path
+        The file, made where it is missing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self._writer = self._connect()
+        self._writing = threading.Lock()
+        self._local = threading.local()
+        self._writer.executescript(_SCHEMA)
+        self._ends = dict(self._writer.execute("SELECT area, position FROM ends").fetchall())
+
+    def append(self, records: Sequence[tuple[str, Micros, Record]]) -> None:
+        """Write records, each with its area and the log's time of writing, in one durable transaction.
+
+        Raises
+        ------
+        LogFull
+            Nothing was written; the same records may be given again.
+        """
+        with self._writing:
+            ends = dict(self._ends)
+            rows = []
+            for area, at_us, record in records:
+                ends[area] = ends.get(area, 0) + 1
+                rows.append((area, ends[area], at_us, encode_record(record)))
+            try:
+                self._writer.execute("BEGIN IMMEDIATE")
+                self._writer.executemany("INSERT INTO records VALUES (?, ?, ?, ?)", rows)
+                self._writer.executemany("INSERT OR REPLACE INTO ends VALUES (?, ?)", list(ends.items()))
+                self._writer.execute("COMMIT")
+            except sqlite3.Error as error:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+                raise LogFull(f"{self.path.name} cannot be written: {error}") from error
+            self._ends = ends
+
+    def read(self, area: str, after: int, limit: int = 1000) -> list[Positioned]:
+        """Records of an area behind a position, in order, at most `limit`."""
+        rows = self._reader().execute(
+            "SELECT position, body FROM records WHERE area = ? AND position > ? ORDER BY position LIMIT ?",
+            (area, after, limit),
+        )
+        return [Positioned(position, decode_record(body)) for position, body in rows]
+
+    def bury(self, area: str, position: int, reason: str) -> None:
+        """Mark a record that no pipeline can process: it is kept with its reason, and passed over from now on."""
+        with self._writing:
+            self._writer.execute("INSERT OR IGNORE INTO dead VALUES (?, ?, ?)", (area, position, reason))
+
+    def dead(self, area: str) -> dict[int, str]:
+        """Positions of an area's dead records, with the reasons."""
+        rows = self._reader().execute("SELECT position, reason FROM dead WHERE area = ?", (area,))
+        return dict(rows.fetchall())
+
+    def end(self, area: str) -> int:
+        """Position of an area's last record; 0 while its log is empty."""
+        return int(self._ends.get(area, 0))
+
+    def prune(self, behind: Mapping[str, int], older_than: Micros) -> int:
+        """Drop records at or behind each area's position that were written before a time; return how many.
+
+        Give the position of a checkpoint: what lies behind it is needed by no restart.
+        """
+        dropped = 0
+        with self._writing:
+            for area, position in behind.items():
+                cursor = self._writer.execute(
+                    "DELETE FROM records WHERE area = ? AND position <= ? AND at_us < ?",
+                    (area, position, older_than),
+                )
+                dropped += int(cursor.rowcount)
+        return dropped
+
+    def close(self) -> None:
+        """Close the writer's connection; readers' close with their threads."""
+        with self._writing:
+            self._writer.close()
+
+    def _reader(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = self._connect()
+        return connection
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=10)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        return connection

@@ -1,0 +1,47 @@
+"""Metrics and the log of the engines. Every name stands in docs/reference/metrics.md."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from prometheus_client import Counter, Gauge, Histogram
+
+if TYPE_CHECKING:
+    from runtime.pipeline import Decisions
+
+log = logging.getLogger("fenghuo")
+
+readings_total = Counter("fenghuo_readings_total", "Readings taken into the log.", ["kind"])
+rejects_total = Counter("fenghuo_rejects_total", "Payloads that could not be readings.", ["reason"])
+unknown_fields_total = Counter("fenghuo_unknown_fields_total", "Fields that no reading has, left out.")
+records_total = Counter("fenghuo_log_records_total", "Records of the log that pipelines have processed.")
+dead_records_total = Counter(
+    "fenghuo_dead_records_total", "Records that no pipeline could process, kept and passed over."
+)
+findings_total = Counter("fenghuo_findings_total", "Findings.", ["hazard", "level"])
+alerts_total = Counter(
+    "fenghuo_alerts_total", "Alert versions by tier told.", ["hazard", "level", "type", "tier"]
+)
+notices_decided_total = Counter(
+    "fenghuo_notices_decided_total", "Notices that came to be.", ["channel", "level"]
+)
+log_writable = Gauge("fenghuo_log_writable", "1 while the log can be written, else 0.")
+areas_stopped = Gauge("fenghuo_areas_stopped", "Association areas that have stopped and need a person.")
+decision_seconds = Histogram(
+    "fenghuo_decision_seconds",
+    "From a record's log time to its decisions in the ledger, in the log's seconds.",
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+)
+
+
+def count(decisions: Decisions) -> None:
+    """Count what was decided."""
+    for finding in decisions.findings:
+        findings_total.labels(finding.hazard, str(finding.level)).inc()
+    for alert in decisions.alerts:
+        for tier in alert.tiers:
+            alerts_total.labels(alert.hazard, str(alert.level), alert.type, tier).inc()
+    for notice in decisions.notices:
+        if notice.state in ("held", "due"):
+            notices_decided_total.labels(notice.channel, str(notice.level)).inc()

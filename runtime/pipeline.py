@@ -1,0 +1,363 @@
+"""The pipeline of one association area: the stages in order, and the order in which they are given the log.
+
+In      records of the log
+Out     `Decisions`: findings, alerts, notices, releases, judged acts
+State   the stages' rows, each under `<stage>/<key>`; of its own the ids of acts and forwarded findings met
+
+    quality -> station stages -> network stages -> lifecycle -> routing
+
+What comes out depends on the records alone: rows of a packet are given in one piece only as far as no stage
+has a due among them, and what is found is handed on row by row (EXACT, rules 3 and 5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alerting.lifecycle import Lifecycle
+from alerting.routing import Routing
+from detectors.fire import FireFix, FireSighting
+from detectors.flash_flood import FlashFlood
+from detectors.landslide import LandslidePoint
+from detectors.rain import RainSignal
+from detectors.seismic import SeismicEvent, SeismicPick
+from detectors.silence import Silence
+from ingest.quality import Quality
+from runtime.configuration.policy import Policy
+from schemas.act import Act
+from schemas.alert import Alert, Release
+from schemas.bundle import Bundle
+from schemas.finding import Finding
+from schemas.log import ActRecord, ConfigurationRecord, FindingRecord, Record, Tick
+from schemas.notice import Notice
+from schemas.packet import Packet
+from schemas.stage import Emitted, NetworkStage, StationStage, UnknownState
+from schemas.times import DAY, Micros
+
+_MET_FOR_US = 30 * DAY
+"""How long an act's or a forwarded finding's id is remembered; a repeat comes within minutes."""
+
+
+@dataclass(slots=True)
+class Decisions:
+    """What the pipeline decided, each list in the order of the log."""
+
+    findings: list[Finding] = field(default_factory=list)
+    alerts: list[Alert] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+    releases: list[Release] = field(default_factory=list)
+    acts: list[Act] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.findings or self.alerts or self.notices or self.releases or self.acts)
+
+
+class _Met:
+    """Ids that came already, so that a repeat counts once; a part of the pipeline's own state."""
+
+    name = "met"
+    state_version = 1
+
+    def __init__(self) -> None:
+        self._at: dict[str, Micros] = {}
+        self._unsaved: dict[str, bytes | None] = {}
+        self._handed: dict[str, bytes | None] = {}
+
+    def first(self, key: str, now: Micros) -> bool:
+        """Whether `key` comes for the first time; remembers it."""
+        if key in self._at:
+            return False
+        self._at[key] = now
+        self._unsaved[key] = bytes([self.state_version]) + now.to_bytes(8, "little", signed=True)
+        for old in [k for k, at in self._at.items() if at < now - _MET_FOR_US]:
+            del self._at[old]
+            self._unsaved[old] = None
+        return True
+
+    def changed(self) -> Mapping[str, bytes | None]:
+        self._handed = dict(self._unsaved)
+        return self._handed
+
+    def saved(self, token: Any) -> None:
+        del token
+        self._unsaved = {
+            k: v for k, v in self._unsaved.items() if k not in self._handed or self._handed[k] != v
+        }
+
+    def state(self) -> Mapping[str, bytes]:
+        return {
+            k: bytes([self.state_version]) + at.to_bytes(8, "little", signed=True)
+            for k, at in self._at.items()
+        }
+
+    def restore(self, state: Mapping[str, bytes]) -> None:
+        for key, value in state.items():
+            if value[0] != self.state_version:
+                raise UnknownState(
+                    f"met: state of version {value[0]}, this release reads {self.state_version}"
+                )
+            self._at[key] = int.from_bytes(value[1:], "little", signed=True)
+
+
+class Pipeline:
+    """All stages of one association area, from packets to notices.
+
+    Parameters
+    ----------
+    bundle
+        The configuration that holds before the log's first configuration record.
+    association
+        Code of the association area.
+    bundles
+        Finds a bundle by its hash when the log names another; raises KeyError where there is none.
+    """
+
+    def __init__(
+        self, bundle: Bundle, association: str, bundles: Callable[[str], Bundle] | None = None
+    ) -> None:
+        self.association = association
+        self.now: Micros = -(2**62)
+        self._bundles = bundles
+        self._met = _Met()
+        self._build(bundle)
+
+    def _build(self, bundle: Bundle) -> None:
+        policy = Policy.model_validate(bundle.policy)
+        self.bundle = bundle
+        self._quality = Quality(policy.quality, bundle)
+        self._stations: list[StationStage] = [
+            RainSignal(policy.rain, bundle),
+            LandslidePoint(policy.landslide, bundle),
+            SeismicPick(policy.seismic, bundle),
+            FireSighting(policy.fire, bundle),
+            Silence(policy.silence, bundle),
+        ]
+        self._networks: list[NetworkStage] = [
+            FlashFlood(policy.flash_flood, bundle),
+            SeismicEvent(policy.seismic, bundle),
+            FireFix(policy.fire, bundle),
+        ]
+        self._lifecycle = Lifecycle(policy.lifecycle, bundle)
+        self._routing = Routing(policy.routing, bundle)
+        self._stages: list[Any] = [
+            self._quality,
+            *self._stations,
+            *self._networks,
+            self._lifecycle,
+            self._routing,
+        ]
+        self._first_network = 1 + len(self._stations)
+
+    # --- the log in --------------------------------------------------------------------------------------------
+
+    def process(self, records: Sequence[Record]) -> Decisions:
+        """Take records in the order of the log; return all that they lead to."""
+        out = Decisions()
+        for record in records:
+            if isinstance(record, Packet):
+                self.process_packets([record], [np.arange(len(record))], out)
+            else:
+                self._advance(record.at_us, out)
+                self._process_other(record, out)
+        return out
+
+    def process_packets(
+        self, packets: Sequence[Packet], orders: Sequence[NDArray[Any]], out: Decisions
+    ) -> None:
+        """Take packets of several kinds whose rows lie between each other in the log.
+
+        Parameters
+        ----------
+        packets
+            At most one a kind.
+        orders
+            For each packet the places of its rows in the common order, (n,) ascending; all together 0 to N - 1.
+        out
+            Receives what they lead to. The result is that of giving the rows one by one in the common order.
+        """
+        total = sum(len(packet) for packet in packets)
+        if total == 0:
+            return
+        received = np.empty(total, dtype=np.int64)
+        for packet, order in zip(packets, orders, strict=True):
+            received[order] = packet.received_us
+        log_us = np.maximum.accumulate(np.maximum(received, self.now))
+        start = 0
+        while start < total:
+            self._advance(int(log_us[start]), out)
+            dues = [
+                due for stage in self._stages[: self._first_network] if (due := stage.next_due()) is not None
+            ]
+            stop = int(np.searchsorted(log_us, min(dues), side="left")) if dues else total
+            self._process_span(packets, orders, log_us, start, stop, out)
+            start = stop
+
+    def _process_span(
+        self,
+        packets: Sequence[Packet],
+        orders: Sequence[NDArray[Any]],
+        log_us: NDArray[np.int64],
+        start: int,
+        stop: int,
+        out: Decisions,
+    ) -> None:
+        found: list[tuple[int, int, Any]] = []
+        for packet, order in zip(packets, orders, strict=True):
+            low, high = np.searchsorted(order, (start, stop))
+            if low == high:
+                continue
+            places = order[low:high]
+            span = packet.span(int(low), int(high)).with_log_time(log_us[places])
+            now = int(span.log_us[-1])
+            assessed, emitted = self._quality.process(span, now)
+            found += [(int(places[e.row]), 0, e.item) for e in emitted]
+            for depth, stage in enumerate(self._stations, start=1):
+                if assessed.kind in stage.kinds:
+                    found += [(int(places[e.row]), depth, e.item) for e in stage.process(assessed, now)]
+        found.sort(key=lambda entry: entry[:2])
+        for place, depth, item in found:
+            now = int(log_us[place])
+            self._tick_until(now, self._first_network, out)
+            self.now = now
+            self._hand_on(item, depth, now, out)
+        # Rows that showed nothing move time for the stages behind all the same.
+        self._tick_until(int(log_us[stop - 1]), self._first_network, out)
+        self.now = int(log_us[stop - 1])
+
+    def _process_other(self, record: Any, out: Decisions) -> None:
+        if isinstance(record, Tick):
+            return
+        if isinstance(record, ConfigurationRecord):
+            self._configure(record.bundle)
+        elif isinstance(record, FindingRecord):
+            finding = record.model()
+            if self._met.first(f"finding/{finding.id}", self.now):
+                self._hand_on(finding, len(self._stages) - 3, self.now, out)
+        elif isinstance(record, ActRecord):
+            act = record.model()
+            if self._met.first(f"act/{act.id}", self.now):
+                self._judge(act, out)
+
+    def _judge(self, act: Act, out: Decisions) -> None:
+        judged, decided = self._routing.act(act, self.now)
+        self._keep(decided, out)
+        if judged is None:
+            judged, alerts = self._lifecycle.act(act, self.now)
+            for alert in alerts:
+                self._route(alert, self.now, out)
+        out.acts.append(judged)
+
+    def _configure(self, bundle_hash: str) -> None:
+        if bundle_hash == self.bundle.hash:
+            return
+        if self._bundles is None:
+            raise KeyError(bundle_hash)
+        state = self.state()
+        self._build(self._bundles(bundle_hash))
+        self._restore_stages(state)
+
+    # --- dues --------------------------------------------------------------------------------------------------
+
+    def next_due(self) -> Micros | None:
+        """The earliest due of any stage: engines write a tick there while an area is quiet."""
+        dues = [due for stage in self._stages if (due := stage.next_due()) is not None]
+        return min(dues, default=None)
+
+    def _advance(self, moment: Micros, out: Decisions) -> None:
+        """Move `now` to a record's time, through every due at or before it."""
+        self._tick_until(max(moment, self.now), 0, out)
+        self.now = max(moment, self.now)
+
+    def _tick_until(self, moment: Micros, first_stage: int, out: Decisions) -> None:
+        while True:
+            due: Micros | None = None
+            at = 0
+            for index in range(first_stage, len(self._stages)):
+                candidate = self._stages[index].next_due()
+                if candidate is not None and (due is None or candidate < due):
+                    due, at = candidate, index
+            if due is None or due > moment:
+                return
+            self.now = max(self.now, due)
+            for item in self._stages[at].tick(due):
+                self._hand_on(item, at, due, out)
+
+    # --- findings on -------------------------------------------------------------------------------------------
+
+    def _hand_on(self, item: Any, depth: int, now: Micros, out: Decisions) -> None:
+        """Give an item to every stage behind number `depth` that takes its class."""
+        if isinstance(item, Emitted):
+            item = item.item
+        if isinstance(item, Alert):
+            self._route(item, now, out)
+            return
+        if isinstance(item, Notice | Release):
+            self._keep([item], out)
+            return
+        first = max(depth + 1, self._first_network) - self._first_network
+        if isinstance(item, Finding):
+            out.findings.append(item)
+        for number, stage in enumerate(self._networks[first:], start=first):
+            if isinstance(item, stage.takes):
+                for result in stage.process(item, now):
+                    self._hand_on(result, self._first_network + number, now, out)
+        if isinstance(item, Finding):
+            for alert in self._lifecycle.process(item, now):
+                self._route(alert, now, out)
+
+    def _route(self, alert: Alert, now: Micros, out: Decisions) -> None:
+        out.alerts.append(alert)
+        self._keep(self._routing.process(alert, now), out)
+
+    def _keep(self, decided: Sequence[Notice | Release], out: Decisions) -> None:
+        for item in decided:
+            if isinstance(item, Notice):
+                out.notices.append(item)
+            else:
+                out.releases.append(item)
+
+    # --- state -------------------------------------------------------------------------------------------------
+
+    def changed(self) -> dict[str, bytes | None]:
+        """Rows of all stages that changed since the last saved checkpoint."""
+        rows: dict[str, bytes | None] = dict(self._own_rows())
+        for stage in (*self._stages, self._met):
+            rows.update({f"{stage.name}/{key}": value for key, value in stage.changed().items()})
+        return rows
+
+    def saved(self, token: Any) -> None:
+        """The checkpoint of the last `changed()` is durable."""
+        for stage in (*self._stages, self._met):
+            stage.saved(token)
+
+    def state(self) -> dict[str, bytes]:
+        """All rows of all stages."""
+        rows = self._own_rows()
+        for stage in (*self._stages, self._met):
+            rows.update({f"{stage.name}/{key}": value for key, value in stage.state().items()})
+        return rows
+
+    def _own_rows(self) -> dict[str, bytes]:
+        return {"now": self.now.to_bytes(9, "little", signed=True), "bundle": self.bundle.hash.encode()}
+
+    def restore(self, state: Mapping[str, bytes]) -> None:
+        """Take up a checkpoint, into a pipeline that is new and was built on the bundle of the row `bundle`."""
+        if not state:
+            return
+        self.now = int.from_bytes(state["now"], "little", signed=True)
+        self._restore_stages(state)
+        self._met.restore(_rows_of(state, self._met.name))
+
+    def _restore_stages(self, state: Mapping[str, bytes]) -> None:
+        for stage in self._stages:
+            stage.restore(_rows_of(state, stage.name))
+
+
+def _rows_of(state: Mapping[str, bytes], stage: str) -> dict[str, bytes]:
+    prefix = f"{stage}/"
+    return {key[len(prefix) :]: value for key, value in state.items() if key.startswith(prefix)}
