@@ -8,6 +8,7 @@ from alerting.ledger.errors import (
     IllegalTransition,
     LedgerError,
     StalePosition,
+    UnknownBundle,
     UnknownSchema,
 )
 from alerting.ledger.ledger import Ledger
@@ -21,5 +22,6 @@ __all__ = [
     "Ledger",
     "LedgerError",
     "StalePosition",
+    "UnknownBundle",
     "UnknownSchema",
 ]

@@ -63,13 +63,13 @@ def save(
     connection.execute(_HEADS.update().where(_HEADS.c.association == area).values(position=position))
 
 
-def load(connection: Connection, area: str) -> tuple[dict[str, bytes], int | None]:
-    """All rows of an area and the position that they include; None where there is no checkpoint."""
+def load(connection: Connection, area: str) -> tuple[dict[str, bytes], int]:
+    """All rows of an area and the position that they include; 0 where there is no checkpoint."""
     position = connection.execute(
         select(_HEADS.c.position).where(_HEADS.c.association == area)
     ).scalar_one_or_none()
     rows = connection.execute(select(_ROWS.c.key, _ROWS.c.bytes).where(_ROWS.c.association == area))
-    return {row.key: bytes(row.bytes) for row in rows}, None if position is None else int(position)
+    return {row.key: bytes(row.bytes) for row in rows}, int(position or 0)
 
 
 def clear(connection: Connection, area: str) -> None:

@@ -105,29 +105,25 @@ def write_releases(connection: Connection, area: str, position: int, releases: S
 def write_acts(connection: Connection, area: str, position: int, acts: Sequence[Act]) -> None:
     """Add judged acts that are not there yet.
 
-    An act's id is its sender's, who may use one twice: the first counts. Only the same place in the log with
-    another judgement contradicts.
+    An act's id is its sender's, who may use one twice: the first counts, and another is no contradiction of ours.
     """
-    present = known(connection, tables.acts, [(act.id,) for act in acts])
-    rows: list[Row] = []
+    known_ids = {key[0] for key in known(connection, tables.acts, [(act.id,) for act in acts])}
+    rows: dict[str, Row] = {}
     for act in acts:
-        earlier = present.get((act.id,))
-        if earlier is not None and (earlier.association, earlier.position) != (area, position):
+        if act.id in known_ids or act.id in rows:
             continue
         body = content(act)
-        rows.append(
-            {
-                "id": act.id,
-                "association": area,
-                "position": position,
-                "act": act.act,
-                "alert": act.alert,
-                "at_us": to_micros(act.at),
-                "hash": digest(body),
-                "body": body,
-            }
-        )
-    add_once(connection, tables.acts, rows)
+        rows[act.id] = {
+            "id": act.id,
+            "association": area,
+            "position": position,
+            "act": act.act,
+            "alert": act.alert,
+            "at_us": to_micros(act.at),
+            "hash": digest(body),
+            "body": body,
+        }
+    add_once(connection, tables.acts, list(rows.values()))
 
 
 def write_notices(connection: Connection, area: str, position: int, notices: Sequence[Notice]) -> None:

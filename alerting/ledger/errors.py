@@ -5,6 +5,7 @@ LedgerError
 ├── StalePosition       a checkpoint that would not move forward
 ├── Fenced              a worker whose epoch is no longer the newest
 ├── IllegalTransition   a notice state that cannot follow the one it has
+├── UnknownBundle       a configuration that was never stored here
 └── UnknownSchema       a database written by a release that this one does not know
 """
 
@@ -45,6 +46,15 @@ class IllegalTransition(LedgerError):
 
     def __init__(self, notice: str, before: str, after: str) -> None:
         super().__init__(f"notice {notice} is {before} and cannot become {after}")
+
+
+class UnknownBundle(LedgerError):
+    """A log names a configuration that was never stored here."""
+
+    def __init__(self, identity: str) -> None:
+        super().__init__(
+            f"configuration {identity[:12]} is not in the ledger; store it with `fenghuo configure`"
+        )
 
 
 class UnknownSchema(LedgerError):

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, exists, select
 
 from alerting.ledger import tables
+from alerting.ledger.errors import UnknownBundle
 from alerting.ledger.rows import chunks, content, insert_new
-from schemas.bundle import Bundle
 from schemas.reject import Reject, RejectReason
 from schemas.times import Micros, to_micros
 
@@ -55,16 +55,21 @@ def mark_replayed(connection: Connection, ids: Sequence[str], at_us: Micros) -> 
         connection.execute(insert_new(connection, tables.reject_replays), list(part))
 
 
-def store_bundle(connection: Connection, bundle: Bundle) -> None:
-    """Keep a configuration by its hash."""
-    row = {"hash": bundle.hash, "canonical": bundle.canonical}
-    connection.execute(insert_new(connection, tables.bundles), row)
+def store_bundle(connection: Connection, identity: str, canonical: bytes) -> None:
+    """Keep a configuration's canonical bytes by their hash."""
+    connection.execute(insert_new(connection, tables.bundles), {"hash": identity, "canonical": canonical})
 
 
-def load_bundle(connection: Connection, identity: str) -> Bundle | None:
-    """A configuration by its hash; None where the ledger lacks it."""
+def load_bundle(connection: Connection, identity: str) -> bytes:
+    """A configuration's canonical bytes by their hash.
+
+    Raises
+    ------
+    UnknownBundle
+        The ledger lacks it.
+    """
     table = tables.bundles
-    canonical = connection.execute(
-        select(table.c.canonical).where(table.c.hash == identity)
-    ).scalar_one_or_none()
-    return None if canonical is None else Bundle(bytes(canonical))
+    found = connection.execute(select(table.c.canonical).where(table.c.hash == identity)).scalar_one_or_none()
+    if found is None:
+        raise UnknownBundle(identity)
+    return bytes(found)

@@ -11,7 +11,6 @@ from alerting.ledger.database import Database
 from alerting.ledger.outbox import Claim
 from schemas.act import Act
 from schemas.alert import Alert, Release
-from schemas.bundle import Bundle
 from schemas.finding import Finding
 from schemas.notice import Notice, NoticeState, Receipt
 from schemas.reject import Reject, RejectReason
@@ -100,8 +99,8 @@ class Ledger:
         with self.database.write() as connection:
             checkpoints.save(connection, area, rows, position, epoch)
 
-    def load_checkpoint(self, area: str) -> tuple[dict[str, bytes], int | None]:
-        """All rows of an area's state and their position in the log; None where there is none."""
+    def load_checkpoint(self, area: str) -> tuple[dict[str, bytes], int]:
+        """All rows of an area's state and their position in the log; nothing and 0 where there is none."""
         with self.database.read() as connection:
             return checkpoints.load(connection, area)
 
@@ -144,13 +143,13 @@ class Ledger:
         with self.database.write() as connection:
             kept.mark_replayed(connection, ids, at_us)
 
-    def store_bundle(self, bundle: Bundle) -> None:
-        """Keep a configuration by its hash."""
+    def store_bundle(self, identity: str, canonical: bytes) -> None:
+        """Keep a configuration's canonical bytes by their hash."""
         with self.database.write() as connection:
-            kept.store_bundle(connection, bundle)
+            kept.store_bundle(connection, identity, canonical)
 
-    def load_bundle(self, identity: str) -> Bundle | None:
-        """A configuration by its hash; None where the ledger lacks it."""
+    def load_bundle(self, identity: str) -> bytes:
+        """A configuration's canonical bytes; raises `UnknownBundle` where the ledger lacks them."""
         with self.database.read() as connection:
             return kept.load_bundle(connection, identity)
 
@@ -231,6 +230,11 @@ class Ledger:
         """The newest version of each chain that is not ended, the highest level first."""
         with self.database.read() as connection:
             return queries.alerts_in_force(connection, now_us)
+
+    def alert(self, alert: str) -> Alert | None:
+        """The newest version of a chain; None where the ledger has no such chain."""
+        versions = self.alert_versions(alert)
+        return versions[-1] if versions else None
 
     def alert_versions(self, alert: str) -> list[Alert]:
         """All versions of a chain, in order."""
