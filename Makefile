@@ -8,7 +8,7 @@ SHELL := bash
 .PHONY: help demo test check bench docs fix lock golden reference acceptance core dev servers clean
 
 BIN := .venv/bin
-PACKAGES := schemas ingest detectors alerting console runtime
+export NO_MKDOCS_2_WARNING := 1
 T ?= tests
 SEEDS ?= 10
 KILLS ?= 50

@@ -10,6 +10,7 @@ of its field: to mend a page, mend the code.
 from __future__ import annotations
 
 import importlib
+import inspect
 import sys
 import types
 import typing
@@ -53,7 +54,8 @@ def metrics_of(room: str) -> list[MetricWrapperBase]:
 
 def exposed_name(metric: MetricWrapperBase) -> str:
     """The name as a query has it."""
-    return metric._name + ("_total" if metric._type == "counter" else "")
+    (family,) = metric.describe()
+    return f"{family.name}_total" if family.type == "counter" else str(family.name)
 
 
 def metrics_page() -> str:
@@ -63,7 +65,12 @@ def metrics_page() -> str:
         if not (ROOT / room / "metrics.py").exists():
             continue
         rows = [
-            (f"`{exposed_name(metric)}`", metric._type, ", ".join(metric._labelnames) or "none", metric._documentation)
+            (
+                f"`{exposed_name(metric)}`",
+                metric._type,
+                ", ".join(metric._labelnames) or "none",
+                metric._documentation,
+            )
             for metric in metrics_of(room)
         ]
         text += f"\n## {room}\n\n" + table(("metric", "kind", "labels", "what it says"), rows)
@@ -80,7 +87,9 @@ def commands_under(command: click.Command, context: click.Context) -> Iterator[t
         for name in command.list_commands(context):
             below = command.get_command(context, name)
             assert below is not None, f"{context.command_path} lists {name}, and has no such command"
-            yield from commands_under(below, click.Context(below, info_name=name, parent=context, terminal_width=100))
+            yield from commands_under(
+                below, click.Context(below, info_name=name, parent=context, terminal_width=100)
+            )
 
 
 def commands_page() -> str:
@@ -99,7 +108,7 @@ def commands_page() -> str:
 
 def models_in(annotation: Any) -> list[type[BaseModel]]:
     """The models that an annotation names, however deep (`dict[str, X] | None`)."""
-    if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
+    if inspect.isclass(annotation) and typing.get_origin(annotation) is None:
         return [annotation] if issubclass(annotation, BaseModel) else []
     return [model for part in typing.get_args(annotation) for model in models_in(part)]
 
@@ -108,8 +117,6 @@ def spelled(annotation: Any) -> str:
     """A type as a reader of YAML understands it."""
     if annotation is type(None):
         return "null"
-    if isinstance(annotation, typing.TypeAliasType if sys.version_info >= (3, 12) else ()):
-        return spelled(annotation.__value__)
     origin, parts = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
         return spelled(parts[0])
@@ -144,15 +151,17 @@ def default_of(field: FieldInfo) -> str:
     return f"`{value}`"
 
 
-def settings_of(model: type[BaseModel], above: str = "", seen: tuple[type[BaseModel], ...] = ()) -> Iterator[
-    tuple[str, str, str, str]
-]:
+def settings_of(
+    model: type[BaseModel], above: str = "", seen: tuple[type[BaseModel], ...] = ()
+) -> Iterator[tuple[str, str, str, str]]:
     """Every setting of a model and of the models in it: dotted name, type, default, description."""
     for name, field in model.model_fields.items():
         path = f"{above}{field.alias or name}"
         inner = [found for found in models_in(field.annotation) if found not in seen]
         if inner:
-            many = typing.get_origin(field.annotation) in (list, tuple, dict) or "dict" in str(field.annotation)
+            many = typing.get_origin(field.annotation) in (list, tuple, dict) or "dict" in str(
+                field.annotation
+            )
             for found in inner:
                 yield from settings_of(found, f"{path}{'.…' if many else ''}.", (*seen, model, found))
         else:

@@ -9,9 +9,29 @@ import pytest
 
 from tests.house.tree import ROOT, tracked
 
-TEXT = (
-    ".py .md .toml .yml .yaml .json .lock .xml .cfg .ini .sh .js .mjs .css .html .csv .mako .sql .txt .properties .conf"
-).split()
+TEXT = [
+    ".py",
+    ".md",
+    ".toml",
+    ".yml",
+    ".yaml",
+    ".json",
+    ".lock",
+    ".xml",
+    ".cfg",
+    ".ini",
+    ".sh",
+    ".js",
+    ".mjs",
+    ".css",
+    ".html",
+    ".csv",
+    ".mako",
+    ".sql",
+    ".txt",
+    ".properties",
+    ".conf",
+]
 
 # Written in pieces, so that this file does not find itself.
 NOTES = re.compile(r"\b(?:TO" + "DO|FIX" + "ME|XX" + "X|HA" + "CK)\\b")

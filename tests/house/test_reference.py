@@ -1,0 +1,107 @@
+"""Every metric, command and setting has its documentation, and the pages say what the code says."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import re
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from tests.house.tree import PACKAGES, ROOT, tracked
+
+REFERENCE = ROOT / "docs" / "reference"
+
+
+@pytest.fixture(scope="module")
+def generate() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("generate", REFERENCE / "generate.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("page", ["metrics.md", "commands.md", "settings.md"])
+def test_page_says_what_the_code_says(generate: ModuleType, page: str) -> None:
+    assert (REFERENCE / page).exists(), "run: make reference"
+    assert (REFERENCE / page).read_text(encoding="utf-8") == generate.PAGES[page](), "run: make reference"
+
+
+ROOMS_WITH_METRICS = [room for room in PACKAGES if (ROOT / room / "metrics.py").exists()]
+
+
+@pytest.mark.parametrize("room", ROOMS_WITH_METRICS)
+def test_metrics_are_named_and_explained(room: str) -> None:
+    """By the text of metrics.py, so that a metric hidden in a class or a function is found too."""
+    named = re.findall(r"[\"'](fenghuo_\w+)[\"']", (ROOT / room / "metrics.py").read_text(encoding="utf-8"))
+    assert named, f"{room}/metrics.py names no metric"
+    page = (REFERENCE / "metrics.md").read_text(encoding="utf-8")
+    for name in named:
+        assert re.search(rf"^\| `{name}(_total)?` \| \w+ \| .+ \| .+ \|$", page, re.MULTILINE), name
+        assert name.startswith(f"fenghuo_{room}_"), f"{name} does not tell its room"
+
+
+def test_metrics_are_made_in_metrics_py_only() -> None:
+    makers = {"Counter", "Gauge", "Histogram", "Summary", "Info", "Enum"}
+    for path in tracked(".py"):
+        if path.parts[0] not in PACKAGES or path.name == "metrics.py":
+            continue
+        for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module == "prometheus_client":
+                made = {alias.name for alias in node.names} & makers
+                assert not made, (
+                    f"{path}:{node.lineno} makes metrics: they belong in {path.parts[0]}/metrics.py"
+                )
+
+
+def test_every_command_has_a_file_and_help(generate: ModuleType) -> None:
+    import click
+
+    from runtime.cli import COMMANDS, fenghuo
+
+    described = dict(generate.commands_under(fenghuo, click.Context(fenghuo, info_name="fenghuo")))
+    assert {f"fenghuo {name}" for name in COMMANDS} <= set(described)
+    for path, printed in described.items():
+        usage, _, rest = printed.partition("\n\n")
+        assert usage.startswith("Usage:")
+        assert rest.strip() and not rest.strip().startswith(("Options:", "Commands:")), (
+            f"{path} says not what it does"
+        )
+
+
+def test_every_option_says_what_it_does() -> None:
+    import click
+
+    from runtime.cli import fenghuo
+
+    silent: list[str] = []
+
+    def look(command: click.Command, path: str) -> None:
+        silent.extend(
+            f"{path} {option.opts[-1]}"
+            for option in command.params
+            if isinstance(option, click.Option) and not option.help and option.name != "help"
+        )
+        if isinstance(command, click.Group):
+            context = click.Context(command)
+            for name in command.list_commands(context):
+                below = command.get_command(context, name)
+                assert below is not None
+                look(below, f"{path} {name}")
+
+    look(fenghuo, "fenghuo")
+    assert not silent
+
+
+def test_every_setting_says_what_it_does(generate: ModuleType) -> None:
+    silent: list[Any] = []
+    for file, model in generate.settings_models().items():
+        rows = list(generate.settings_of(model))
+        assert rows, file
+        silent += [f"{file}: {row[0]}" for row in rows if not row[3]]
+    assert not silent, "give these fields a description"
