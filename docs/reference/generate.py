@@ -52,10 +52,11 @@ def metrics_of(room: str) -> list[MetricWrapperBase]:
     return [value for value in vars(module).values() if isinstance(value, MetricWrapperBase)]
 
 
-def exposed_name(metric: MetricWrapperBase) -> str:
-    """The name as a query has it."""
+def metric_row(metric: MetricWrapperBase) -> tuple[str, str, str, str]:
+    """Name as a query has it, kind, labels, documentation."""
     (family,) = metric.describe()
-    return f"{family.name}_total" if family.type == "counter" else str(family.name)
+    name = f"{family.name}_total" if family.type == "counter" else family.name
+    return f"`{name}`", family.type, ", ".join(metric._labelnames) or "none", family.documentation
 
 
 def metrics_page() -> str:
@@ -64,15 +65,7 @@ def metrics_page() -> str:
     for room in ROOMS:
         if not (ROOT / room / "metrics.py").exists():
             continue
-        rows = [
-            (
-                f"`{exposed_name(metric)}`",
-                metric._type,
-                ", ".join(metric._labelnames) or "none",
-                metric._documentation,
-            )
-            for metric in metrics_of(room)
-        ]
+        rows = [metric_row(metric) for metric in metrics_of(room)]
         text += f"\n## {room}\n\n" + table(("metric", "kind", "labels", "what it says"), rows)
     return text
 

@@ -69,9 +69,9 @@ def test_every_command_has_a_file_and_help(generate: ModuleType) -> None:
     for path, printed in described.items():
         usage, _, rest = printed.partition("\n\n")
         assert usage.startswith("Usage:")
-        assert rest.strip() and not rest.strip().startswith(("Options:", "Commands:")), (
-            f"{path} says not what it does"
-        )
+        said = rest.strip()
+        assert said, path
+        assert not said.startswith(("Options:", "Commands:")), f"{path} does not say what it does"
 
 
 def test_every_option_says_what_it_does() -> None:
