@@ -12,19 +12,12 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import msgspec
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from schemas.times import Time
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
-
-
-def _whole(value: Any) -> Any:
-    # 7.0 is a whole number in JSON, as msgspec reads it.
-    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
-
-
-Count = Annotated[int, BeforeValidator(_whole), Field(ge=0, lt=2**63)]
+Count = Annotated[int, Field(ge=0, lt=2**63)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 Degrees = Annotated[float, Field(ge=0, le=360)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -138,7 +131,7 @@ class ReportReading(_FromStation):
 
     kind: Literal["report"]
     category: Literal["flood", "landslide", "fire", "quake_felt", "other"]
-    severity: Annotated[int, BeforeValidator(_whole), Field(ge=0, le=4)]
+    severity: Annotated[int, Field(ge=0, le=4)]
     text: Annotated[str, Field(max_length=4000)]
     reporter: ShortText
 

@@ -96,14 +96,14 @@ def _timed(entries: Iterable[tuple[Said | Reject, str]]) -> Iterator[FromFile]:
                 yield _ahead(now, ahead_us, held_item, held_source)
             yield from waiting
             held, waiting = None, []
-        if not trusted and now != _BEGINNING and log_us > now + _TRUSTED_AHEAD_US:
+        if not trusted and log_us > now + _TRUSTED_AHEAD_US:
             held = (log_us, item, source)
             continue
         now = max(now, log_us)
         yield FromFile(now, log_us, item, source)
     if held is not None:
         ahead_us, held_item, held_source = held
-        if ahead_us <= now + _LAST_LINE_AHEAD_US:
+        if now == _BEGINNING or ahead_us <= now + _LAST_LINE_AHEAD_US:
             yield FromFile(ahead_us, ahead_us, held_item, held_source)
         else:
             yield _ahead(now, ahead_us, held_item, held_source)
@@ -111,12 +111,12 @@ def _timed(entries: Iterable[tuple[Said | Reject, str]]) -> Iterator[FromFile]:
 
 
 def _ahead(now: Micros, log_us: Micros, said: Said, source: str) -> FromFile:
-    detail = (
-        f"observed_at: {rfc3339(log_us)} is more than 1 h ahead of {rfc3339(now)} and no line after it agrees;"
-        " mend the time"
+    before = "the line behind it" if now == _BEGINNING else rfc3339(now)
+    detail = f"observed_at: {rfc3339(log_us)} is more than 1 h ahead of {before}, and no line agrees; mend the time"
+    at = max(now, 0)
+    return FromFile(
+        now, at, make_reject(at, source, RejectReason.CLOCK_AHEAD, detail, msgspec.json.encode(said)), source
     )
-    reject = make_reject(now, source, RejectReason.CLOCK_AHEAD, detail, msgspec.json.encode(said))
-    return FromFile(now, now, reject, source)
 
 
 def _reject_at(now: Micros, reject: Reject, source: str) -> FromFile:
