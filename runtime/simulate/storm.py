@@ -1,0 +1,186 @@
+"""The storm's rain: a field fitted so that no warning hangs on a millimetre.
+
+In      the place, chance
+Out     true depths at gauges and villages, and the truth that follows from them
+
+A true maximum that lies within a few per cent of a threshold cannot be told from one beyond it by any network of
+gauges, so it would test luck. Each township's depths are therefore scaled, by some per cent, until the township's true
+rain and what its gauges can know of it lie on the same side of every threshold.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from runtime.simulate.place import Floats, Place
+from runtime.simulate.rain import STEP_US, Band, Core, Texture
+from runtime.simulate.truth import Course, Levels, flash_levels, signal_levels
+from schemas.area import Tier
+from schemas.hazard import Hazard
+from schemas.times import HOUR, Micros
+
+STEPS_AN_HOUR = HOUR // STEP_US
+NEAR = 0.04
+"""How far, as a part, a maximum must stay from a threshold."""
+_TRIES = np.array([1.0, *(factor for k in range(1, 11) for factor in (1 + 0.02 * k, 1 - 0.02 * k))])
+_ROUNDS = 60
+
+
+@dataclass(frozen=True)
+class Rainfall:
+    """True rain of a scenario.
+
+    Attributes
+    ----------
+    gauges_mm : (gauges, steps)
+    townships_mm : (townships, steps)
+        Mean over the villages of each township.
+    """
+
+    gauges_mm: Floats
+    townships_mm: Floats
+    signals: Levels
+    floods: Levels
+
+
+class Field:
+    """A rain band over a place, with one factor a township that is fitted."""
+
+    def __init__(self, place: Place, band: Band, texture: Texture, hours: int) -> None:
+        self.gauges = place.of_kind("rain")
+        self.townships = place.of_tier(Tier.TOWNSHIP)
+        villages = [v for v in place.of_tier(Tier.VILLAGE) if v.parent is not None]
+        rank = {township.code: k for k, township in enumerate(self.townships)}
+        self.of_gauge = np.array([rank[str(place.areas.at_tier(g.area, Tier.TOWNSHIP))] for g in self.gauges])
+        self.of_village = np.array([rank[str(v.parent)] for v in villages])
+        self.counties = [str(place.areas.at_tier(t.code, Tier.COUNTY)) for t in self.townships]
+        ends_h = (1 + np.arange(hours * STEPS_AN_HOUR)) / STEPS_AN_HOUR
+        gauges_km, villages_km = place.plane_km(self.gauges), place.plane_km(villages)
+        self._gauges_mm = band.depths_mm(gauges_km, ends_h) * texture.factors(gauges_km, ends_h)
+        falls_mm = band.depths_mm(villages_km, ends_h) * texture.factors(villages_km, ends_h)
+        self._townships_mm = np.array(
+            [falls_mm[self.of_village == k].mean(axis=0) for k in range(len(self.townships))]
+        )
+        self._weights = _weights(place.plane_km(self.townships), gauges_km)
+        self.factors = np.ones(len(self.townships))
+
+    def rainfall(self) -> Rainfall:
+        """True rain with the present factors."""
+        gauges_mm = self._gauges_mm * self.factors[self.of_gauge][:, None]
+        townships_mm = self._townships_mm * self.factors[:, None]
+        return Rainfall(
+            gauges_mm,
+            townships_mm,
+            signal_levels(gauges_mm, STEPS_AN_HOUR),
+            flash_levels(townships_mm, STEPS_AN_HOUR),
+        )
+
+    def fit(self) -> bool:
+        """Scale townships until nothing is near a threshold; False where that does not come about."""
+        return any(not self._mend_floods() and not self._mend_signals() for _ in range(_ROUNDS))
+
+    def _mend_floods(self) -> bool:
+        gauges_mm = self._gauges_mm * self.factors[self.of_gauge][:, None]
+        own = np.zeros(len(self.townships))
+        known_mm = np.zeros_like(self._townships_mm)
+        for k, (members, weights) in enumerate(self._weights):
+            known_mm[k] = (gauges_mm[members] * weights[:, None]).sum(axis=0)
+            own[k] = weights[self.of_gauge[members] == k].sum()
+        true_mm = self._townships_mm * self.factors[:, None]
+        first: Levels | None = None
+        chosen = np.full(len(self.townships), np.nan)
+        for factor in _TRIES:
+            true = flash_levels(true_mm * factor, STEPS_AN_HOUR).max(axis=1)
+            seen_mm = known_mm * (1 + own * (factor - 1))[:, None]
+            least = flash_levels(seen_mm * (1 - NEAR), STEPS_AN_HOUR).max(axis=1)
+            most = flash_levels(seen_mm * (1 + NEAR), STEPS_AN_HOUR).max(axis=1)
+            good = (least >= true) & (most <= true + 1) & ((true >= 3) | (most < 3))
+            chosen = np.where(good & np.isnan(chosen), factor, chosen)
+            first = np.asarray(good, dtype=np.int64) if first is None else first
+        # Where no scaling helps at once, neighbours must move first: a step upwards meanwhile.
+        moves = np.where(np.isnan(chosen), 1.05, chosen)
+        self.factors = self.factors * moves
+        return bool((moves != 1.0).any())
+
+    def _mend_signals(self) -> bool:
+        gauges_mm = self._gauges_mm * self.factors[self.of_gauge][:, None]
+        levels = {
+            factor: signal_levels(gauges_mm * factor, STEPS_AN_HOUR).max(axis=1)
+            for factor in (1 - NEAR, 1.0, 1 + NEAR)
+        }
+        mended = False
+        for county in sorted(set(self.counties)):
+            here = np.array([self.counties[k] == county for k in self.of_gauge])
+            low, true, high = (int(levels[f][here].max(initial=0)) for f in (1 - NEAR, 1.0, 1 + NEAR))
+            if low == true == high:
+                continue
+            mended = True
+            # The gauges that carry the county's level go up where they barely do, down where they barely do not.
+            carriers = here & (levels[1.0] == true) if low < true else here & (levels[1 + NEAR] == high)
+            townships = np.unique(self.of_gauge[carriers])
+            self.factors[townships] *= 1 + NEAR if low < true else 1 - NEAR
+        return mended
+
+    def courses(self, rainfall: Rainfall, start_us: Micros) -> list[Course]:
+        """True courses: rainstorm by county (its worst gauge), flash flood by township."""
+        found: list[Course | None] = []
+        for county in sorted(set(self.counties)):
+            here = np.array([self.counties[k] == county for k in self.of_gauge])
+            worst = rainfall.signals[here].max(axis=0)
+            found.append(Course.of_series(Hazard.RAINSTORM, county, worst, start_us + STEP_US, STEP_US))
+        for township, levels in zip(self.townships, rainfall.floods, strict=True):
+            found.append(
+                Course.of_series(Hazard.FLASH_FLOOD, township.code, levels, start_us + STEP_US, STEP_US)
+            )
+        return [course for course in found if course is not None]
+
+
+def storm_band(place: Place, chance: np.random.Generator) -> Band:
+    """A band that goes south-south-east over the city in 18 hours, red over two counties on its way."""
+    jitter = chance.uniform(-3, 3, (4, 2))
+    depth = chance.uniform(0.95, 1.08, 4)
+    seats = place.plane_km(place.of_tier(Tier.COUNTY))
+    offsets_km = np.array([(9.0, -4.0), (-9.0, 2.0), (4.0, 5.0), (3.0, 3.0)])
+    # Bazhou red, Enyang orange, Tongjiang red, Pingchang yellow; Nanjiang gets the band alone.
+    order = [k for k, _ in enumerate(seats) if k != 3]
+    depths_mm, widths_km, half_h = (128.0, 66.0, 138.0, 38.0), (11.0, 9.0, 13.0, 16.0), (0.9, 0.9, 0.9, 1.7)
+    cores = [
+        Core(
+            (float(seats[at, 0] + offset[0] + move[0]), float(seats[at, 1] + offset[1] + move[1])),
+            depth_mm * float(factor),
+            width_km,
+            half,
+        )
+        for at, offset, move, factor, depth_mm, width_km, half in zip(
+            order, offsets_km, jitter, depth, depths_mm, widths_km, half_h, strict=False
+        )
+    ]
+    towards = (0.35, -1.0)
+    still = Band(towards, 2.0, 20.0, (0.0, 1.0), 24.0, 2.2, ())
+    along = still.along_km(place.plane_km(place.stations))
+    extent = (float(along.min()), float(along.max()))
+    return Band(towards, 2.0, 20.0, extent, 24.0, 2.2, tuple(cores))
+
+
+def storm_field(place: Place, hours: int, draw: np.random.Generator) -> Field:
+    """A fitted storm; draws anew until one can be fitted."""
+    while True:
+        field = Field(place, storm_band(place, draw), Texture(draw, 6.0, 0.05, 0.22), hours)
+        if field.fit():
+            return field
+
+
+def _weights(
+    townships_km: Floats, gauges_km: Floats
+) -> list[tuple[np.ndarray[tuple[int], np.dtype[np.intp]], Floats]]:
+    """Inverse-square weights of up to 12 gauges within 25 km of each township's middle (DOMAIN 2.5)."""
+    found = []
+    for township in townships_km:
+        away = np.hypot(gauges_km[:, 0] - township[0], gauges_km[:, 1] - township[1])
+        nearest = np.argsort(away, kind="stable")[:12]
+        nearest = nearest[away[nearest] <= 25.0]
+        weights = 1 / np.maximum(away[nearest], 0.1) ** 2
+        found.append((nearest, weights / weights.sum()))
+    return found
