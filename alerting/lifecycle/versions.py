@@ -1,0 +1,196 @@
+"""Versions: the next immutable version of a chain, with its places, evidence and words.
+
+In      a chain whose standings are up to date
+Out     `Alert`
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from alerting.lifecycle.chain import BY_HAND, Chain, Standing, Words
+from alerting.lifecycle.policy import LifecyclePolicy
+from alerting.render import Places, render_alert
+from schemas.alert import Alert, Reference
+from schemas.area import Tier
+from schemas.bundle import Bundle
+from schemas.hazard import Hazard
+from schemas.times import DAY, Micros, from_micros
+
+
+class Versions:
+    """Makes the next version of a chain.
+
+    Parameters
+    ----------
+    policy
+        The lifecycle's policy.
+    bundle
+        Names the policy in each version, and holds the places.
+    """
+
+    def __init__(self, policy: LifecyclePolicy, bundle: Bundle) -> None:
+        self._policy = policy
+        self._bundle = bundle
+        self._places = Places(bundle.areas, bundle.stations)
+
+    def lift(self, hazard: Hazard, area: str) -> str:
+        """The chain's area for a finding at `area`; the finding's own where that already lies higher."""
+        return self._bundle.areas.at_tier(area, self._policy.chain_tier[hazard]) or area
+
+    def issuer(self, hazard: Hazard, area: str) -> str:
+        """Whose warning a chain of that hazard in that area is."""
+        areas = self._bundle.areas
+
+        def name(tier: Tier) -> str:
+            code = areas.at_tier(area, tier) or (areas.top(area) if area in areas else None)
+            return areas[code].name if code else area
+
+        own = areas[area].name if area in areas else area
+        return self._policy.issuer_of(hazard).format(
+            city=name(Tier.CITY), county=name(Tier.COUNTY), township=name(Tier.TOWNSHIP), area=own
+        )
+
+    def covered(self, chain: Chain) -> tuple[str, ...]:
+        """Every code that the chain covers: what it covered before and what stands now, its own area first.
+
+        Areas never leave a chain before its end, so that whoever was told is told of the end.
+        """
+        areas = self._bundle.areas
+        codes: set[str] = set(chain.areas)
+        chain_tier = self._policy.chain_tier[chain.hazard]
+        if chain_tier is Tier.TOWNSHIP:
+            codes.update(areas.within(chain.area))
+        for standing in chain.holders():
+            if standing.detector == BY_HAND:
+                continue
+            if chain_tier is Tier.COUNTY:
+                codes.add(areas.at_tier(standing.area, Tier.TOWNSHIP) or standing.area)
+            if chain.hazard is not Hazard.STATION:
+                codes.update(self._watched(standing))
+        codes.discard(chain.area)
+        return (chain.area, *sorted(codes))
+
+    def _watched(self, standing: Standing) -> list[str]:
+        stations = self._bundle.stations
+        rows = [stations.row_of[station] for station in standing.stations if station in stations.row_of]
+        return [code for row in rows for code in stations[row].watches if code in self._bundle.areas]
+
+    def next(
+        self,
+        chain: Chain,
+        now: Micros,
+        *,
+        type: Literal["issue", "update", "cancel"],
+        reaches_people: bool,
+        missing_us: Micros | None = None,
+    ) -> Alert:
+        """The next version of a chain at its held level; moves the chain on to it.
+
+        Parameters
+        ----------
+        chain
+            Changed in place: version, level, areas, tiers, expiry, references.
+        now
+            Log time: `issued_at` and `effective_at`, microseconds.
+        type
+            `cancel` ends the chain: level 0.
+        reaches_people
+            Whether people are told, or machines only.
+        missing_us
+            Since when no valid data hold the level up.
+        """
+        previous = chain.level
+        level = 0 if type == "cancel" else chain.held_level
+        if chain.version:
+            chain.references = [*chain.references, (chain.version, chain.issued_us)]
+        chain.version += 1
+        chain.level = level
+        chain.areas = self.covered(chain)
+        told = {*chain.tiers, *self._policy.tiers_at(chain.hazard, level)}
+        chain.tiers = tuple(sorted(told, key=lambda tier: tier.rank))
+        chain.issued_us = now
+        chain.expires_us = self._expires_us(chain, now, type)
+        chain.missing_us = missing_us
+        if reaches_people or level != previous:
+            chain.said_version = chain.version
+            chain.approvals = []
+        chain.in_force = type != "cancel"
+        return self._alert(chain, now, type, previous, reaches_people)
+
+    def _expires_us(self, chain: Chain, now: Micros, type: str) -> Micros:
+        if type == "cancel":
+            return now + DAY
+        return chain.ends_us if chain.ends_us is not None else now + self._policy.expires_us(chain.hazard)
+
+    def _alert(
+        self,
+        chain: Chain,
+        now: Micros,
+        type: Literal["issue", "update", "cancel"],
+        previous: int,
+        reaches_people: bool,
+    ) -> Alert:
+        holders = chain.holders()
+        strongest = holders[0] if holders else None
+        alert = Alert(
+            id=chain.id,
+            version=chain.version,
+            status=chain.status,
+            type=type,
+            origin=chain.origin,
+            issuer=chain.issuer,
+            hazard=chain.hazard,
+            level=chain.level,
+            previous_level=previous,
+            area=chain.area,
+            areas=chain.areas,
+            tiers=chain.tiers,
+            observed_at=from_micros(chain.observed_us),
+            issued_at=from_micros(now),
+            effective_at=from_micros(now),
+            expires_at=from_micros(chain.expires_us),
+            headline="",
+            description="",
+            instruction="",
+            speech="",
+            repeat=self._policy.repeat,
+            findings=tuple(s.finding for s in holders if s.detector != BY_HAND),
+            evidence=self._evidence(chain, holders),
+            position=strongest.position if strongest else None,
+            references=tuple(
+                Reference(id=chain.id, version=version, issued_at=from_micros(issued_us))
+                for version, issued_us in chain.references
+            ),
+            policy=self._bundle.hash,
+            reaches_people=reaches_people,
+            missing_since=None if chain.missing_us is None else from_micros(chain.missing_us),
+        )
+        return self._worded(alert, Words() if type == "cancel" else chain.words)
+
+    def _worded(self, alert: Alert, words: Words) -> Alert:
+        by_hand = {
+            name: value
+            for name in ("headline", "description", "instruction")
+            if (value := getattr(words, name))
+        }
+        return render_alert(alert.model_copy(update=by_hand), self._places, self._policy.language)
+
+    def _evidence(self, chain: Chain, holders: list[Standing]) -> dict[str, Any]:
+        """The strongest finding's figures, every station that stands, and a table where several areas do."""
+        if not holders:
+            return {}
+        strongest = holders[0]
+        evidence: dict[str, Any] = {**strongest.evidence, "detector": strongest.detector}
+        evidence["stations"] = sorted({station for standing in holders for station in standing.stations})
+        if strongest.against:
+            evidence["against"] = list(strongest.against)
+        by_area: dict[str, dict[str, Any]] = {}
+        for standing in holders:
+            area = standing.area
+            if self._policy.chain_tier[chain.hazard] is Tier.COUNTY:
+                area = self._bundle.areas.at_tier(area, Tier.TOWNSHIP) or area
+            by_area.setdefault(area, {"level": standing.counts, **standing.evidence})
+        if len(by_area) > 1:
+            evidence["by_area"] = {area: by_area[area] for area in sorted(by_area)}
+        return evidence
