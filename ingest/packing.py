@@ -18,13 +18,13 @@ from schemas.bundle import Bundle
 from schemas.packet import LABELS, UNITS, Packet, make_packet
 from schemas.reject import Reject, RejectReason, make_reject
 from schemas.times import MINUTE, SECOND, Micros, to_micros
-from schemas.wire import Camera, Forecast, Landslide, Rain, Said, Seismic
+from schemas.wire import Forecast, Said, Seismic
 
 CLOCK_AHEAD_US = 5 * MINUTE
 """How far ahead of its arrival a reading may claim to be observed (DOMAIN: clock, our choice)."""
 
 _NAN = float("nan")
-_OWN_KIND = {Rain: "rain", Landslide: "landslide", Seismic: "seismic", Camera: "camera"}
+_OWN_KINDS = frozenset({"rain", "landslide", "seismic", "camera"})
 
 
 class Placed(NamedTuple):
@@ -72,12 +72,14 @@ class Packer:
         if row is None:
             detail = f"station: {said.station!r} is not in stations.csv; add it or mend the id"
             return _refuse(said, received_us, source, RejectReason.UNKNOWN_STATION, detail)
-        kind = _OWN_KIND.get(type(said))
-        if kind is not None and kind != self._kind_of[row]:
+        kind = kind_of(said)
+        if kind not in _OWN_KINDS:
+            kind = "object"
+        elif kind != self._kind_of[row]:
             detail = f"kind: {said.station} is of kind {self._kind_of[row]} in stations.csv, the reading of kind {kind}"
             return _refuse(said, received_us, source, RejectReason.WRONG_KIND, detail)
         for association in self._associations[row]:
-            self._put((association, kind or "object"), row, observed_us, received_us, said)
+            self._put((association, kind), row, observed_us, received_us, said)
         self.size += 1
         return None
 
@@ -113,6 +115,11 @@ class Packer:
         rows.received_us.append(received_us)
         rows.order.append(self.size)
         rows.said.append(said)
+
+
+def kind_of(said: Said) -> str:
+    """The `kind` of a reading, as its JSON has it."""
+    return str(said.__struct_config__.tag)
 
 
 def report_end(said: Said) -> Micros:

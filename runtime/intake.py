@@ -20,7 +20,7 @@ from typing import Protocol
 
 from ingest.arrival import Arrival, Settled
 from ingest.decoders.canonical import Decoded, decode
-from ingest.packing import Packer
+from ingest.packing import Packer, kind_of
 from runtime import metrics
 from runtime.clock import Clock
 from runtime.logstore import LogFull, LogStore
@@ -193,7 +193,7 @@ class Intake:
                 reject = self._packer.add(said, now, arrival.source)
             if reject is None:
                 taken.append(said)
-                metrics.readings_total.labels(type(said).__name__.lower()).inc()
+                metrics.readings_total.labels(kind_of(said)).inc()
             else:
                 decoded.rejects.append(reject)
         decoded.readings = taken

@@ -139,8 +139,8 @@ def _decoded_blocks(path: Path, on_bytes: Callable[[int], None]) -> Iterator[tup
         readings = decode_lines(lines)
         if readings is not None:
             for said in readings:
-                yield said, path.name
-            number += len(lines)
+                number += 1
+                yield said, f"{path.name}:{number}"
             continue
         for line in lines:
             number += 1
