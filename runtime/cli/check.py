@@ -1,0 +1,36 @@
+"""`fenghuo check DIR`: every fault of a configuration, with file and line."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+
+import click
+
+from runtime.configuration import examine
+from schemas.area import TIERS
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def check(folder: Path) -> None:
+    """Name every fault of the configuration in DIR: file, line, what is wrong, how to mend it.
+
+    Exits with 1 where there is one.
+    """
+    configuration, faults = examine(folder)
+    if configuration is None:
+        for fault in faults:
+            click.echo(str(fault))
+        click.echo(f"{folder}: {len(faults)} fault{'s' if len(faults) > 1 else ''}", err=True)
+        sys.exit(1)
+    bundle = configuration.bundle
+    tiers = Counter(area.tier for area in bundle.areas)
+    kinds = Counter(station.kind for station in bundle.stations)
+    places = ", ".join(f"{tiers[tier]} {tier}" for tier in TIERS if tiers[tier])
+    network = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())) or "none"
+    click.echo(
+        f"{folder}: no fault. Areas: {places}. Stations: {network}. "
+        f"Recipients: {len(bundle.recipients)}. Status: {bundle.status}. Bundle {bundle.hash[:12]}."
+    )
