@@ -204,7 +204,8 @@ def add_receipt(connection: Connection, receipt: Receipt, reference: str = "") -
         "reference": reference,
         "body": content(receipt),
     }
-    if not connection.execute(insert_new(connection, table), row).rowcount:
+    added = insert_new(connection, table).values(**row).returning(table.c.sequence)
+    if connection.execute(added).first() is None:
         return False
     before = state_of(connection, receipt.notice)
     after = NoticeState.FAILED if receipt.state == "failed" else NoticeState.DELIVERED
