@@ -1,0 +1,99 @@
+"""The probe: a reading of our own that goes through the whole pipeline, so that health is seen and not assumed.
+
+It is a `measure` of a station of the configuration, kept in the log as any other, and scores nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+
+from console.site import Health
+from ingest.arrival import Arrival, Settled
+from runtime.embedded import EmbeddedEngine
+from schemas.times import rfc3339
+
+PROBE_EVERY_S = 10.0
+FRESH_S = 30.0
+QUANTITY = "fenghuo.probe"
+
+
+class Prober:
+    """Sends a probe reading every few seconds and watches it arrive behind the pipeline.
+
+    Parameters
+    ----------
+    connections
+        For each outside connection its name and whether it stands; one that does not is a fault.
+    """
+
+    def __init__(self, engine: EmbeddedEngine, connections: Callable[[], dict[str, bool]]) -> None:
+        self._engine = engine
+        self._connections = connections
+        self._stopping = threading.Event()
+        self._passed_s: float | None = None
+        self._waits_for: dict[str, int] | None = None
+        self._thread = threading.Thread(target=self._run, name="probe", daemon=True)
+
+    def start(self) -> None:
+        """Begin to probe."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Probe no more."""
+        self._stopping.set()
+        self._thread.join()
+
+    def health(self) -> Health:
+        """Whether the last probe went through in time and all stands."""
+        engine = self._engine
+        faults = [f"association area {code} has stopped: {why}" for code, why in engine.faults.items()]
+        if engine.intake.fault is not None:
+            faults.append(f"the log cannot be written: {engine.intake.fault}; nothing is acknowledged")
+        if engine.ledger_fault is not None:
+            faults.append(f"the ledger cannot be written: {engine.ledger_fault}")
+        faults += [f"{name} is not connected" for name, stands in self._connections().items() if not stands]
+        age_s = None if self._passed_s is None else time.monotonic() - self._passed_s
+        if age_s is None or age_s > FRESH_S:
+            faults.append("no probe reading went through the pipeline in the last half minute")
+        details = {
+            "probe_age_s": None if age_s is None else round(age_s, 1),
+            "log_ends": {code: engine.log.end(code) for code in engine.associations},
+            "positions": {code: one.position for code, one in engine.associations.items()},
+            "bundle": engine.bundle.hash,
+        }
+        return Health(not faults, tuple(faults), details)
+
+    def _run(self) -> None:
+        sent_s = 0.0
+        while not self._stopping.wait(0.2):
+            self._look()
+            if self._engine.bundle.stations.stations and time.monotonic() - sent_s >= PROBE_EVERY_S:
+                sent_s = time.monotonic()
+                self._send()
+
+    def _send(self) -> None:
+        station = self._engine.bundle.stations[0]
+        reading = {
+            "kind": "measure",
+            "station": station.id,
+            "observed_at": rfc3339(self._engine.clock.now_us()),
+            "quantity": QUANTITY,
+            "value": 1,
+            "unit": "1",
+        }
+        self._engine.intake.submit(Arrival(json.dumps(reading).encode(), "probe", self._logged))
+
+    def _logged(self, settled: Settled) -> None:
+        if settled.accepted:
+            self._waits_for = {code: self._engine.log.end(code) for code in self._engine.associations}
+
+    def _look(self) -> None:
+        waits_for = self._waits_for
+        if waits_for is not None and all(
+            self._engine.associations[code].position >= end for code, end in waits_for.items()
+        ):
+            self._waits_for = None
+            self._passed_s = time.monotonic()
