@@ -1,0 +1,282 @@
+"""The level of one point at one hour, with the figures that led to it.
+
+In      the ring, one point, the hour up to which to look
+Out     a `Grade`
+State   none: a pure function of the ring
+Source  tangential angle, persistence, inverse velocity, combination of instruments: DOMAIN 3.1 to 3.4
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.landslide.kinematics import Failure, inverse_velocity_failure, line, tangential_angle_deg
+from detectors.landslide.measure import (
+    DAY_RISE,
+    DENSE,
+    SPARSE,
+    Estimates,
+    dense_estimates,
+    slopes,
+    sparse_estimates,
+    without_spikes,
+)
+from detectors.landslide.parameters import LandslideParameters
+from detectors.landslide.ring import KINDS, SERIES_OF_KIND, SLOTS, Floats, Places, Ring
+
+_TILT = 3
+_FIT_HOURS = 48
+_FIT_WINDOW = 6
+_DENSE_WINDOWS = np.array([estimator.window_h for estimator in DENSE])
+_SPARSE_WINDOWS = np.array([estimator.window_h for estimator in SPARSE])
+
+
+class KindGrade(NamedTuple):
+    """What one kind of instrument says at one hour."""
+
+    kind: str
+    level: int
+    """After persistence."""
+    single: int
+    """What the newest reading alone would give."""
+    velocity: float
+    """Millimetres (tilt: degrees) a day; NaN where nothing stands out."""
+    sigma: float
+    day_rise: float
+    window_h: float
+    v0: float
+    failure: Failure | None
+    """In days since the epoch."""
+    known: bool
+
+
+@dataclass(frozen=True)
+class Grade:
+    """What a point says at one hour."""
+
+    level: int
+    kinds: tuple[KindGrade, ...]
+    raised_by_two_kinds: bool
+
+    @property
+    def leading(self) -> KindGrade | None:
+        """The kind that leads: the highest level, then the highest velocity."""
+        return max(self.kinds, key=lambda k: (k.level, k.single, np.nan_to_num(k.velocity)), default=None)
+
+
+class Signal(NamedTuple):
+    """Levels of m (point, hour) pairs by one kind, before persistence, and what they rest on; each (m,)."""
+
+    level: NDArray[np.int64]
+    velocity: Floats
+    sigma: Floats
+    day_rise: Floats
+    window_h: Floats
+    known: NDArray[np.bool_]
+
+
+class Grader:
+    """Grades points from the ring."""
+
+    def __init__(
+        self, parameters: LandslideParameters, ring: Ring, sparse: NDArray[np.bool_], v0: Floats
+    ) -> None:
+        self._parameters = parameters
+        self._ring = ring
+        self._sparse = sparse
+        self._v0 = v0
+        blue, yellow, orange, red = (math.tan(math.radians(a)) for a in parameters.angles_deg)
+        # Yellow begins beyond its angle, the others at theirs.
+        self._ratios = (blue, math.nextafter(yellow, math.inf), orange, red)
+        self._angle_slack = 1e-9
+
+    def signal(
+        self,
+        kind: int,
+        places: Places,
+        end_hour: NDArray[np.int64],
+        noise: Floats,
+        v0: Floats,
+        *,
+        sparse: bool,
+        gate: float,
+    ) -> Signal:
+        """Levels of points (m,) by one kind at their hours, from velocities beyond `gate` standard errors."""
+        parameters = self._parameters.instrument(KINDS[kind])
+        estimate = sparse_estimates if sparse else dense_estimates
+        found = [
+            estimate(self._ring, series, places, end_hour, noise, self._parameters.least_points)
+            for series in SERIES_OF_KIND[kind]
+        ]
+        first = found[0]
+        velocity = first.velocity if len(found) == 1 else np.hypot(found[0].velocity, found[1].velocity)
+        estimates = Estimates(velocity, first.sigma, first.cycle)
+        counted = np.where(estimates.counts(gate, parameters.daily_cycle), velocity, np.nan)
+        # Sparse points have no reading at the same hour of the day before: a day's velocity stands for it.
+        day_rise = highest(counted if sparse else counted[list(DAY_RISE)])
+        level = np.zeros(len(places), dtype=np.int64)
+        for step, threshold in enumerate(parameters.day_thresholds, 1):
+            level[day_rise >= threshold] = step
+        fastest = highest(counted)
+        if kind != _TILT:
+            for step, ratio in enumerate(self._ratios, 1):
+                level[fastest >= ratio * v0 * (1.0 - self._angle_slack)] = np.maximum(
+                    level[fastest >= ratio * v0 * (1.0 - self._angle_slack)], step
+                )
+        columns = np.arange(len(places))
+        which = np.where(np.isnan(counted), -np.inf, counted).argmax(axis=0)
+        windows = _SPARSE_WINDOWS if sparse else _DENSE_WINDOWS
+        return Signal(
+            level, fastest, estimates.sigma[which, columns], day_rise, windows[which], estimates.known()
+        )
+
+    def grade(self, place: int, end_hour: int, noise: Floats) -> Grade:
+        """The level of one point at one hour; `noise` (4,) by kind."""
+        kinds = tuple(
+            graded
+            for kind in range(len(KINDS))
+            if (graded := self._grade_kind(kind, place, end_hour, float(noise[kind]))) is not None
+        )
+        level = max((k.level for k in kinds), default=0)
+        # Two instruments at once need no persistence: what the second of them says is confirmed.
+        singles = sorted((k.single for k in kinds), reverse=True)
+        level = max(level, singles[1] if len(singles) > 1 else 0)
+        return Grade(level, kinds, False)
+
+    def _grade_kind(self, kind: int, place: int, end_hour: int, noise: float) -> KindGrade | None:
+        parameters = self._parameters
+        hours = self._ring.filled(kind, place, end_hour)
+        if len(hours) == 0:
+            return None
+        sparse = bool(self._sparse[place])
+        gate = parameters.sparse_gate_sigma if sparse else parameters.gate_sigma
+        ends = hours[::-1][: parameters.persistence]
+        m = len(ends)
+        places = np.full(m, place, dtype=np.intp)
+        v0 = self._v0_of(kind, place, int(hours[-1]), noise)
+        v0s, noises = np.full(m, v0), np.full(m, noise)
+        newest = self.signal(kind, places[:1], ends[:1], noises[:1], v0s[:1], sparse=sparse, gate=gate)
+        # Earlier readings have only to agree, not to stand out by themselves.
+        earlier = self.signal(kind, places, ends, noises, v0s, sparse=sparse, gate=gate / 2.0)
+        single = int(newest.level[0])
+        agreed = 0
+        if m >= parameters.persistence:
+            agreed = min(single, int(earlier.level.min()))
+        level = max(agreed, min(single, agreed + 1)) if agreed else 0
+        failure = None
+        if level >= 2 and kind != _TILT:
+            failure = self._failure(kind, place, hours, noise, v0, sparse)
+            if failure is not None:
+                now = float(self._ring.mean_time[kind][int(hours[-1]) % SLOTS, place]) / 24.0
+                life = parameters.life_level((failure.at - now) * 24.0)
+                level = max(level, min(life, level + 1))
+        return KindGrade(
+            KINDS[kind],
+            level,
+            single,
+            float(newest.velocity[0]),
+            float(newest.sigma[0]),
+            float(newest.day_rise[0]),
+            float(newest.window_h[0]),
+            v0,
+            failure,
+            bool(newest.known[0]),
+        )
+
+    def _v0_of(self, kind: int, place: int, end_hour: int, noise: float) -> float:
+        """The velocity of the constant stage: the station's, else that of ten days before the last two, else default."""
+        own = float(self._v0[place])
+        if not math.isnan(own):
+            return own
+        base = self._parameters.v0_mm_day
+        times, values = self._series(kind, place, end_hour - 10 * 24 - 60, end_hour - 60)
+        if len(times) < 8 or times[-1] - times[0] < 9.5:
+            return base
+        whole = line(times, values)
+        middle = len(times) // 2
+        halves = [line(times[:middle], values[:middle]), line(times[middle:], values[middle:])]
+        if whole is None or None in halves:
+            return base
+        sigma = noise / math.sqrt(whole.spread)
+        change = max(half.slope for half in halves if half) - min(half.slope for half in halves if half)
+        # A stage that itself accelerates is no constant stage.
+        if whole.slope < 2.0 * sigma or change > max(whole.slope, 6.0 * sigma):
+            return base
+        return max(base, whole.slope)
+
+    def _failure(
+        self, kind: int, place: int, hours: NDArray[np.int64], noise: float, v0: float, sparse: bool
+    ) -> Failure | None:
+        """Time of failure by inverse velocity, days since the epoch, from velocities since the onset."""
+        parameters = self._parameters
+        now = int(hours[-1])
+        times, values = self._series(kind, place, now - (SLOTS - 1 if sparse else _FIT_HOURS), now)
+        at, speed = [], []
+        if sparse:
+            for k in range(len(times)):
+                inside = (times > times[k] - 5.0) & (times <= times[k])
+                inside = (
+                    inside
+                    if inside.sum() >= parameters.least_points
+                    else (times > times[k] - 7.0) & (times <= times[k])
+                )
+                fit = line(times[inside], values[inside]) if inside.sum() >= 4 else None
+                if fit is not None:
+                    at.append(float(times[k]))
+                    speed.append(fit.slope)
+        else:
+            values = without_spikes(values[::-1, None], np.array([noise]))[::-1, 0]
+            times, values = times[~np.isnan(values)], values[~np.isnan(values)]
+            for k in range(_FIT_WINDOW - 1, len(times)):
+                part = slice(k - _FIT_WINDOW + 1, k + 1)
+                fit = line(times[part], values[part])
+                if fit is not None:
+                    at.append(fit.mean_x)
+                    speed.append(fit.slope)
+        onset = len(speed)
+        while onset > 0 and speed[onset - 1] > 0.9 * v0:
+            onset -= 1
+        found = inverse_velocity_failure(
+            np.array(at[onset:]),
+            np.array(speed[onset:]),
+            least=parameters.failure_points,
+            least_r2=parameters.failure_r2,
+        )
+        if found is None or found.at <= float(times[-1]):
+            return None
+        return found
+
+    def _series(self, kind: int, place: int, from_hour: int, to_hour: int) -> tuple[Floats, Floats]:
+        """Times (days) and values of a kind's buckets within hours, in order of time."""
+        hours = np.arange(max(from_hour, to_hour - SLOTS + 1), to_hour + 1, dtype=np.int64)[:, None]
+        time, value = self._ring.hours(kind, SERIES_OF_KIND[kind][0], np.array([place]), hours)
+        held = ~np.isnan(value[:, 0])
+        return time[held, 0] / 24.0, value[held, 0]
+
+    def acceleration_mm_day2(self, kind: int, place: int, end_hour: int) -> float:
+        """Change of the velocity from the day before to the last day; NaN where days are not known."""
+        speeds = []
+        for back in (0, 24):
+            hours = (end_hour - back - np.arange(24))[:, None]
+            time, value = self._ring.hours(kind, SERIES_OF_KIND[kind][0], np.array([place]), hours)
+            slope, _, count = slopes(time, value)
+            if count[0] < self._parameters.least_points:
+                return math.nan
+            speeds.append(float(slope[0]))
+        return speeds[0] - speeds[1]
+
+
+def highest(rows: Floats) -> Floats:
+    """Maxima down the columns of (e, m) beside NaN; NaN where there is none."""
+    top = np.where(np.isnan(rows), -np.inf, rows).max(axis=0)
+    return np.where(np.isneginf(top), np.nan, top)
+
+
+def angle_of(graded: KindGrade) -> float:
+    """The tangential angle of what a kind says, degrees; 0 where nothing stands out."""
+    return 0.0 if math.isnan(graded.velocity) else tangential_angle_deg(graded.velocity, graded.v0)
