@@ -14,8 +14,9 @@ import pytest
 from tests.house.tree import PACKAGES, ROOT, tracked
 
 PURE = ("schemas", "detectors", "ingest/quality", "alerting/lifecycle", "alerting/routing", "alerting/render")
-TOUCHES_THE_WORLD = {"open", "input", "print", "exec", "eval"}
-READS_OR_WRITES = {
+CALLS = {"open", "input", "print", "exec", "eval"}
+ATTRIBUTES = {
+    "random",
     "read_text",
     "read_bytes",
     "write_text",
@@ -29,17 +30,13 @@ READS_OR_WRITES = {
 
 def impurities(text: str) -> list[str]:
     """What import-linter cannot see: files opened without an import, chance through numpy."""
-    found = []
+    found: list[tuple[int, str]] = []
     for node in ast.walk(ast.parse(text)):
-        if (
-            isinstance(node, ast.Call)
-            and isinstance(node.func, ast.Name)
-            and node.func.id in TOUCHES_THE_WORLD
-        ):
-            found.append(f"{node.lineno}: {node.func.id}()")
-        elif isinstance(node, ast.Attribute) and node.attr in READS_OR_WRITES | {"random"}:
-            found.append(f"{node.lineno}: .{node.attr}")
-    return found
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in CALLS:
+            found.append((node.lineno, f"{node.func.id}()"))
+        elif isinstance(node, ast.Attribute) and node.attr in ATTRIBUTES:
+            found.append((node.lineno, f".{node.attr}"))
+    return [f"{line}: {what}" for line, what in sorted(found)]
 
 
 def test_impurities_are_seen() -> None:
