@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.landslide.ring import BLOCK_H, KIND_OF_SERIES, Floats, Places, Ring, sums
+from detectors.landslide.ring import BLOCK_H, KIND_OF_SERIES, Floats, Places, Ring, sums, unstuck
 
 
 class Estimator(NamedTuple):
@@ -62,12 +62,11 @@ class Estimates(NamedTuple):
     def counts(self, gate_sigma: float, daily_cycle: float) -> NDArray[np.bool_]:
         """Which velocities stand out from noise and daily cycle, (e, m)."""
         least = gate_sigma * self.sigma + daily_cycle * self.cycle
-        return np.greater_equal(self.velocity, least)
+        return np.asarray(self.velocity >= least, dtype=np.bool_)
 
     def known(self) -> NDArray[np.bool_]:
         """Whether any estimate could be made, (m,)."""
-        some: NDArray[np.bool_] = ~np.isnan(self.velocity).all(axis=0)
-        return some
+        return np.asarray((~np.isnan(self.velocity)).any(axis=0), dtype=np.bool_)
 
 
 def dense_estimates(
@@ -185,16 +184,6 @@ def without_spikes(value: Floats, noise: Floats) -> Floats:
     cleaned = value.copy()
     cleaned[1:-1][lone] = np.nan
     return cleaned
-
-
-def unstuck(value: Floats) -> Floats:
-    """Values (w, m) less runs of three and more that are equal to the last digit: a stuck instrument shows nothing."""
-    same = value[1:] == value[:-1]
-    run = same[1:] & same[:-1]
-    stuck = np.zeros(value.shape, dtype=bool)
-    for shift in range(3):
-        stuck[shift : shift + len(run)] |= run
-    return np.where(stuck, np.nan, value)
 
 
 def noise_of(value: Floats, least_differences: int = 12) -> tuple[Floats, NDArray[np.int64]]:

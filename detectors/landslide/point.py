@@ -186,13 +186,15 @@ class LandslidePoint:
             if not heard.any():
                 continue
             some, at = places[heard], hour[heard]
+            parameters = self._parameters.instrument(KINDS[kind])
             sigma = np.zeros(len(some))
             for series in members:
                 _, value = self._ring.hours(kind, series, some, at - back)
                 packed = _packed(value)
-                own, _ = noise_of(packed, 5 if hours == _SPARSE_NOISE_HOURS else 12)
-                sigma = np.maximum(sigma, own)
-            parameters = self._parameters.instrument(KINDS[kind])
+                own, count = noise_of(packed, 5 if hours == _SPARSE_NOISE_HOURS else 12)
+                # Two days of hours must agree before an instrument is believed to be better than its kind.
+                believed = (count >= 40) | (hours == _SPARSE_NOISE_HOURS)
+                sigma = np.maximum(sigma, np.where(believed, own, np.maximum(own, parameters.noise)))
             learned = np.maximum(sigma, parameters.least_noise)
             self._rows["noise"][some, kind] = np.where(
                 np.isnan(learned), self._rows["noise"][some, kind], learned

@@ -62,6 +62,7 @@ class Ring:
         self.newest_hour = np.full((len(KINDS), n), EMPTY, dtype=np.int64)
         self.mean_time = [np.full((SLOTS, n), np.nan) for _ in KINDS]
         self.mean = [np.full((SLOTS, n), np.nan) for _ in SERIES]
+        self._block = [np.full((BLOCKS, n), EMPTY, dtype=np.int64) for _ in KINDS]
         self.block_time = [np.full((BLOCKS, n), np.nan) for _ in KINDS]
         self.block_count = [np.zeros((BLOCKS, n)) for _ in KINDS]
         self.block_median = [np.full((BLOCKS, n), np.nan) for _ in SERIES]
@@ -117,21 +118,38 @@ class Ring:
             total = self._sum[series][slot, places] + np.rint(values[series] * _UNIT).astype(np.int64)
             self._sum[series][slot, places] = total
             self.mean[series][slot, places] = total / count / _UNIT
-        self.newest_hour[kind, places] = np.maximum(self.newest_hour[kind, places], hour)
-        self._refresh_blocks(kind, places, hour // BLOCK_H)
+        newest = np.maximum(self.newest_hour[kind, places], hour)
+        self.newest_hour[kind, places] = newest
+        block = hour // BLOCK_H
+        self._refresh_blocks(kind, places, block)
+        followed = newest // BLOCK_H > block
+        if followed.any():
+            self._refresh_followers(kind, places[followed], block[followed] + 1)
+
+    def _refresh_followers(self, kind: int, places: Places, block: NDArray[np.int64]) -> None:
+        """A late reading may show that the first hours of the block behind it are, or are not, stuck."""
+        there = self._block[kind][block % BLOCKS, places] == block
+        if there.any():
+            self._refresh_blocks(kind, places[there], block[there])
 
     def _refresh_blocks(self, kind: int, places: Places, block: NDArray[np.int64]) -> None:
-        slots = (block * BLOCK_H) % SLOTS + np.arange(BLOCK_H)[:, None]
-        hours = block * BLOCK_H + np.arange(BLOCK_H)[:, None]
+        # Two hours more before the block tell whether its first ones are stuck.
+        hours = block * BLOCK_H + np.arange(-2, BLOCK_H)[:, None]
+        slots = hours % SLOTS
         time = self.mean_time[kind][slots, places]
         held = (time >= hours) & (time < hours + 1)
+        values = [np.where(held, self.mean[s][slots, places], np.nan) for s in SERIES_OF_KIND[kind]]
+        for value in values:
+            held &= ~np.isnan(unstuck(value))
+        held[:2] = False
         count = held.sum(axis=0)
         at = block % BLOCKS
+        self._block[kind][at, places] = block
         self.block_count[kind][at, places] = count
-        self.block_time[kind][at, places] = sums(np.where(held, time, 0.0)) / count
-        for series in SERIES_OF_KIND[kind]:
-            value = np.where(held, self.mean[series][slots, places], np.nan)
-            self.block_median[series][at, places] = medians(value, count)
+        mean_time = sums(np.where(held, time, 0.0)) / np.maximum(count, 1)
+        self.block_time[kind][at, places] = np.where(count > 0, mean_time, np.nan)
+        for series, value in zip(SERIES_OF_KIND[kind], values, strict=True):
+            self.block_median[series][at, places] = medians(np.where(held, value, np.nan), count)
 
     def hours(
         self, kind: int, series: int, places: Places, hours: NDArray[np.int64]
@@ -273,3 +291,13 @@ def medians(rows: Floats, count: NDArray[np.int64]) -> Floats:
     high = np.minimum(high, np.maximum(count - 1, 0))
     middle: Floats = (ordered[low, columns] + ordered[high, columns]) / 2.0
     return middle
+
+
+def unstuck(value: Floats) -> Floats:
+    """Values (w, m) less runs of three and more that are equal to the last digit: a stuck instrument shows nothing."""
+    same = value[1:] == value[:-1]
+    run = same[1:] & same[:-1]
+    stuck = np.zeros(value.shape, dtype=bool)
+    for shift in range(3):
+        stuck[shift : shift + len(run)] |= run
+    return np.where(stuck, np.nan, value)
