@@ -5,7 +5,12 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+
+Work = Callable[[], object]
+Way = Callable[[], AbstractContextManager[Work]]
+"""Makes ready, untimed; gives the work that is timed; clears away, untimed."""
 
 
 @dataclass(frozen=True)
@@ -33,26 +38,29 @@ class Ratio:
         return self.ours_per_s / self.bare_per_s
 
 
-def compare(
-    name: str, unit: str, count: int, ours: Callable[[], object], bare: Callable[[], object], rounds: int = 5
-) -> Ratio:
+def ready(work: Work) -> Way:
+    """Return the way of work that needs no making ready."""
+    return lambda: nullcontext(work)
+
+
+def compare(name: str, unit: str, count: int, ours: Way, bare: Way, rounds: int = 5) -> Ratio:
     """Time both in turn.
 
     Parameters
     ----------
     count
-        How many `unit`s one call of either works off.
-    ours, bare
-        Each does the whole work once; what must not be timed is made before.
+        How many `unit`s the work of either way does.
     rounds
         Odd, so that the median is a round that happened. One more before them is not counted.
     """
     seconds: tuple[list[float], list[float]] = ([], [])
     for number in range(rounds + 1):
-        for way, work in enumerate((ours, bare)):
-            began = time.perf_counter()
-            work()
+        for taken, way in zip(seconds, (ours, bare), strict=True):
+            with way() as work:
+                began = time.perf_counter()
+                work()
+                elapsed_s = time.perf_counter() - began
             if number:
-                seconds[way].append(time.perf_counter() - began)
+                taken.append(elapsed_s)
     ours_s, bare_s = map(statistics.median, seconds)
     return Ratio(name, unit, count / ours_s, count / bare_s)
