@@ -1,0 +1,186 @@
+"""Silence: stations that were heard and are heard no more.
+
+In      packets of every kind, whether their readings count or not: a station that speaks is not silent
+Out     `station` findings of detector `silence`: level 2 when a station falls silent, 0 when it is heard again
+State   one row a station that was ever heard; layout 1
+Source  DOMAIN, section 6, silent station: 3 intervals with a floor by kind; floors and factor are our choice
+
+A station is watched from its first reading in the log; a triggered one (interval null) never. Silence lowers
+no level of any hazard: these findings tell the people who mend, and since when data are missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from detectors.base import NEVER, StationRows
+from schemas.bundle import Bundle
+from schemas.finding import Finding, make_finding
+from schemas.hazard import Hazard
+from schemas.packet import MISSING, PASS, Packet
+from schemas.stage import Emitted
+from schemas.times import MINUTE, SECOND, Micros, rfc3339, seconds
+
+_NO_DEADLINE: Micros = 2**62
+_TEST = "timing_gap"
+_LEVEL = 2
+
+
+class SilenceParameters(BaseModel):
+    """When a station counts as silent.
+
+    Attributes
+    ----------
+    intervals
+        How many of its own intervals a station may miss.
+    floor_s
+        The least limit by kind, seconds; kinds that are not named have `other_floor_s`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    intervals: Annotated[float, Field(gt=1, le=1000)] = 3.0
+    floor_s: dict[str, Annotated[float, Field(gt=0)]] = {
+        "rain": 900.0,
+        "landslide": 10_800.0,
+        "seismic": 30.0,
+        "camera": 600.0,
+    }
+    other_floor_s: Annotated[float, Field(gt=0)] = 900.0
+
+
+class Silence:
+    """Watch all stations at once; a tick costs nothing while no station can be over its limit.
+
+    Dues lie on full minutes of log time. A station that speaks again moves its own limit later; one that is
+    heard for the first time gets a due of its own, at a later full minute than its reading.
+    """
+
+    name = "silence"
+    state_version = 1
+    kinds = frozenset({"rain", "landslide", "seismic", "camera", "object"})
+
+    _ROW = np.dtype([("heard_us", "<i8"), ("interval_us", "<i8"), ("silent", "?"), ("number", "<i4")])
+
+    def __init__(self, parameters: SilenceParameters, bundle: Bundle) -> None:
+        self.parameters = parameters
+        self.stations = bundle.stations
+        n = len(self.stations)
+        self._own_us = self.stations.interval_us
+        self._floor_us = np.array(
+            [
+                seconds(parameters.floor_s.get(station.kind, parameters.other_floor_s))
+                for station in self.stations
+            ],
+            dtype=np.int64,
+        )
+        self._state = np.zeros(n, dtype=self._ROW)
+        self._state["heard_us"] = NEVER
+        self._deadline_us = np.full(n, _NO_DEADLINE, dtype=np.int64)
+        self._earliest_us: Micros = _NO_DEADLINE
+        self._rows = StationRows(
+            self.name, self.state_version, [station.id for station in self.stations], self._state
+        )
+
+    def process(self, packet: Packet, now: Micros) -> list[Emitted]:
+        del now
+        row = packet.row
+        interval_us = self._own_us[row]
+        if "interval_us" in packet.columns:
+            # A gauge that reports by the hour is not late by its configured five minutes.
+            stated = packet.columns["interval_us"]
+            interval_us = np.where(interval_us > 0, np.maximum(interval_us, stated), 0)
+        emitted: list[Emitted] = []
+        if self._state["silent"][row].any():
+            emitted = self._heard_again(packet)
+        # Log time never falls, so that of a station's several rows the last one's is the newest.
+        self._state["heard_us"][row] = packet.log_us
+        self._state["interval_us"][row] = interval_us
+        self._rows.touch(row)
+        self._set_deadlines(row)
+        return emitted
+
+    def tick(self, now: Micros) -> list[Finding]:
+        if now <= self._earliest_us:
+            return []
+        over = np.flatnonzero(self._deadline_us < now)
+        findings = []
+        for row in over.tolist():
+            self._state["silent"][row] = True
+            self._deadline_us[row] = _NO_DEADLINE
+            since = int(self._state["heard_us"][row])
+            findings.append(self._finding(row, _LEVEL, now, since, now))
+        self._rows.touch(over)
+        self._earliest_us = int(self._deadline_us.min())
+        return findings
+
+    def next_due(self) -> Micros | None:
+        if self._earliest_us == _NO_DEADLINE:
+            return None
+        return (self._earliest_us // MINUTE + 1) * MINUTE
+
+    def changed(self) -> Mapping[str, bytes | None]:
+        return self._rows.changed()
+
+    def saved(self, token: Any) -> None:
+        del token
+        self._rows.saved()
+
+    def state(self) -> Mapping[str, bytes]:
+        return self._rows.state()
+
+    def restore(self, state: Mapping[str, bytes]) -> None:
+        self._rows.restore(state)
+        watched = np.flatnonzero((self._state["heard_us"] > NEVER) & ~self._state["silent"])
+        self._set_deadlines(watched)
+
+    def _set_deadlines(self, row: Any) -> None:
+        interval_us = self._state["interval_us"][row]
+        limit_us = np.maximum(
+            np.rint(self.parameters.intervals * interval_us).astype(np.int64), self._floor_us[row]
+        )
+        deadline_us = np.where(interval_us > 0, self._state["heard_us"][row] + limit_us, _NO_DEADLINE)
+        self._deadline_us[row] = deadline_us
+        if len(deadline_us):
+            self._earliest_us = min(self._earliest_us, int(deadline_us.min()))
+
+    def _heard_again(self, packet: Packet) -> list[Emitted]:
+        emitted = []
+        for index in np.flatnonzero(self._state["silent"][packet.row]).tolist():
+            row = int(packet.row[index])
+            if not self._state["silent"][row]:
+                continue  # an earlier row of this packet said so
+            self._state["silent"][row] = False
+            now = int(packet.log_us[index])
+            since = int(self._state["heard_us"][row])
+            emitted.append(Emitted(index, self._finding(row, 0, now, since, now)))
+        return emitted
+
+    def _finding(self, row: int, level: int, observed_us: Micros, since_us: Micros, now: Micros) -> Finding:
+        station = self.stations[row]
+        self._state["number"][row] += 1
+        limit_us = max(
+            round(self.parameters.intervals * int(self._state["interval_us"][row])), int(self._floor_us[row])
+        )
+        return make_finding(
+            hazard=Hazard.STATION,
+            detector=self.name,
+            level=level,
+            area=station.area,
+            stations=(station.id,),
+            observed_us=observed_us,
+            evidence={
+                "test": _TEST,
+                "flag": MISSING if level else PASS,
+                "since": rfc3339(since_us),
+                "silent_s": (now - since_us) // SECOND,
+                "limit_s": limit_us // SECOND,
+            },
+            number=int(self._state["number"][row]),
+            subject=station.id,
+            position=(station.lon, station.lat),
+        )
