@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from alerting.dues import Dues
 from alerting.lifecycle import acts
 from alerting.lifecycle.chain import (
     STATE_VERSION,
@@ -65,8 +66,7 @@ class Lifecycle:
         self.mutes: dict[str, Mute] = {}
         self._newest: dict[tuple[str, str, str, str, str], str] = {}
         self._rows = ChangedRows(self._encode)
-        self._due: Micros | None = None
-        self._due_known = True
+        self._dues = Dues()
 
     # --- findings ---------------------------------------------------------------------------------------------------
 
@@ -188,9 +188,12 @@ class Lifecycle:
 
     def version(self, chain: Chain, now: Micros, *, type: Any, reaches_people: bool) -> Alert:
         """The chain's next version, with since when its data are missing."""
-        self.touch(chain)
         missing_us = None if type == "cancel" else self.missing_us(chain)
-        return self.versions.next(chain, now, type=type, reaches_people=reaches_people, missing_us=missing_us)
+        alert = self.versions.next(
+            chain, now, type=type, reaches_people=reaches_people, missing_us=missing_us
+        )
+        self.touch(chain)
+        return alert
 
     def missing_us(self, chain: Chain) -> Micros | None:
         """Since when no station that holds the level up gives valid data; None while one does."""
@@ -224,12 +227,7 @@ class Lifecycle:
 
     def next_due(self) -> Micros | None:
         """When the next chain is to be extended, ended or forgotten, or a mute runs out."""
-        if not self._due_known:
-            dues = [self._chain_due(chain) for chain in self.chains.values()]
-            dues += [mute.until_us for mute in self.mutes.values()]
-            self._due = min((due for due in dues if due is not None), default=None)
-            self._due_known = True
-        return self._due
+        return self._dues.first()
 
     def _chain_due(self, chain: Chain) -> Micros | None:
         if not chain.in_force:
@@ -250,14 +248,12 @@ class Lifecycle:
     def tick(self, now: Micros) -> list[Alert]:
         """Extend, end and forget what is due."""
         alerts: list[Alert] = []
-        for station in [s for s, mute in sorted(self.mutes.items()) if mute.until_us <= now]:
-            alerts += self._unmute(station, now)
-        due = [
-            chain
-            for chain in self.chains.values()
-            if (at := self._chain_due(chain)) is not None and at <= now
-        ]
-        for chain in sorted(due, key=lambda chain: chain.id):
+        for key in self._dues.until(now):
+            kind, _, own = key.partition("/")
+            if kind == "m":
+                alerts += self._unmute(own, now)
+                continue
+            chain = self.chains[own]
             if not chain.in_force:
                 self._forget(chain)
             elif chain.ends_us is not None or self._is_of_another_status(chain):
@@ -268,7 +264,8 @@ class Lifecycle:
 
     def _unmute(self, station: str, now: Micros) -> list[Alert]:
         del self.mutes[station]
-        self._touch(f"m/{station}")
+        self._rows.touch(f"m/{station}")
+        self._dues.set(f"m/{station}", None)
         sick = [
             c
             for c in self.chains.values()
@@ -282,7 +279,8 @@ class Lifecycle:
         del self.chains[chain.id]
         if self._newest.get(chain.key) == chain.id:
             del self._newest[chain.key]
-        self._touch(f"c/{chain.id}")
+        self._rows.touch(f"c/{chain.id}")
+        self._dues.set(f"c/{chain.id}", None)
 
     # --- state ------------------------------------------------------------------------------------------------------
 
@@ -298,17 +296,16 @@ class Lifecycle:
         self.touch(chain)
 
     def touch(self, chain: Chain) -> None:
-        """A chain changed."""
-        self._touch(f"c/{chain.id}")
+        """A chain changed, and with it perhaps its due."""
+        key = f"c/{chain.id}"
+        self._rows.touch(key)
+        self._dues.set(key, self._chain_due(chain))
 
     def mute(self, station: str, mute: Mute) -> None:
         """Silence a station's faults until a time."""
         self.mutes[station] = mute
-        self._touch(f"m/{station}")
-
-    def _touch(self, key: str) -> None:
-        self._rows.touch(key)
-        self._due_known = False
+        self._rows.touch(f"m/{station}")
+        self._dues.set(f"m/{station}", mute.until_us)
 
     def _encode(self, key: str) -> bytes | None:
         kind, _, own = key.partition("/")
@@ -331,9 +328,10 @@ class Lifecycle:
                 self.chains[chain.id] = chain
             elif key.startswith("m/"):
                 self.mutes[key[2:]] = mute_of(data)
+                self._dues.set(key, self.mutes[key[2:]].until_us)
         for chain in sorted(self.chains.values(), key=lambda c: c.nth):
             self._newest[chain.key] = chain.id
-        self._due_known = False
+            self._dues.set(f"c/{chain.id}", self._chain_due(chain))
 
     def state(self) -> Mapping[str, bytes]:
         """All rows."""

@@ -180,7 +180,7 @@ def speech_of_several(alerts: Sequence[Alert], places: Places, at: datetime, aut
         if first.hazard is Hazard.EARTHQUAKE and first.type != "cancel":
             body = " ".join([body.strip(), *_quake(first.evidence, at)[-1:], ""])
     text = sign + ("Released automatically. " if automatic else "") + body.strip()
-    return text.translate(str.maketrans(dict.fromkeys("()[]:;", ",")))
+    return text.translate(_UNSPEAKABLE)
 
 
 def sms(alert: Alert, places: Places, at: datetime, automatic: bool = False) -> str:

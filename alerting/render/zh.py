@@ -250,7 +250,7 @@ def instruction_of(alert: Alert) -> str:
 def _spoken(status: Status, automatic: bool, body: str) -> str:
     sign = f"{_MARK[status]}，{_MARK[status]}，以下是模拟数据。" if status in _MARK else ""
     text = sign + ("自动发布。" if automatic else "") + body
-    return text.translate(str.maketrans(dict.fromkeys("（）()【】[]：；", "，"))).replace("，。", "。")
+    return text.translate(_UNSPEAKABLE).replace("，。", "。")
 
 
 def groups_of(alerts: Sequence[Alert]) -> list[list[Alert]]:

@@ -1,0 +1,131 @@
+"""Lines: what goes to one recipient by one channel, in order, bundled and within the limit.
+
+In      versions for a line, log time
+Out     batches that come due: the versions of one notice
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from alerting.routing.memory import Line, Pending, Told
+from alerting.routing.policy import Limit, RoutingPolicy
+from schemas.alert import Alert
+from schemas.level import Level
+from schemas.times import Micros, seconds
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The versions that make one notice. `told`: to whom."""
+
+    told: Told
+    pending: tuple[Pending, ...]
+
+
+def join(line: Line, alert: Alert, told: Told, policy: RoutingPolicy, now: Micros) -> bool:
+    """Put a version into the line; whether it goes at once.
+
+    An older version of the same chain that has not come due yet is dropped: this one says what holds now.
+    """
+    leave(line, alert.id)
+    entry = Pending(alert.id, alert.version, alert.hazard, alert.level, alert.type == "cancel", told, now)
+    if alert.hazard in policy.unbundled or (alert.level == Level.RED and policy.window_us(alert) == 0):
+        line.pending = [*line.pending, entry]
+        return True
+    open_us = [p.due_us for p in line.pending if _kind(p) == _kind(entry)]
+    due_us = min(open_us) if open_us else now + policy.window_us(alert)
+    line.pending = [*line.pending, msgspec.structs.replace(entry, due_us=due_us)]
+    return due_us <= now
+
+
+def leave(line: Line, chain: str) -> None:
+    """Drop what waits for its bundle about one chain."""
+    line.pending = [pending for pending in line.pending if pending.chain != chain]
+
+
+def due(line: Line, policy: RoutingPolicy, channel: str, now: Micros) -> list[Batch]:
+    """Take out of the line what goes now, the highest level first, ends last.
+
+    What the limit keeps back waits until one more notice is allowed, and then goes as one notice together
+    with everything else that waits.
+    """
+    groups: dict[tuple[str, int, bool, str], list[Pending]] = {}
+    for pending in line.pending:
+        if pending.due_us <= now:
+            groups.setdefault(_kind(pending), []).append(pending)
+    ordered = sorted(groups.values(), key=lambda group: (group[0].cancel, -group[0].level, group[0].hazard))
+    limit = policy.limit_of(channel)
+    batches: list[Batch] = []
+    held_back: list[list[Pending]] = []
+    for place, group in enumerate(ordered):
+        if limit is None or group[0].level == Level.RED:
+            batches.append(Batch(group[0].told, tuple(group)))
+        elif group[0].hazard in policy.unbundled:
+            _charge(line, limit, now)
+            batches.append(Batch(group[0].told, tuple(group)))
+        elif (
+            held_back
+            or not _allowed(line, limit, now)
+            or (_is_last(line, limit, now) and any(_waits(other, policy) for other in ordered[place + 1 :]))
+        ):
+            held_back.append(group)
+        else:
+            _charge(line, limit, now)
+            batches.append(Batch(group[0].told, tuple(group)))
+    gone = {pending for batch in batches for pending in batch.pending}
+    line.pending = [pending for pending in line.pending if pending not in gone]
+    if held_back and limit is not None:
+        batches += _gather(line, limit, policy, now)
+    return batches
+
+
+def _gather(line: Line, limit: Limit, policy: RoutingPolicy, now: Micros) -> list[Batch]:
+    """One notice of all that waits, if the limit allows one now; else it waits until it does."""
+    if not _allowed(line, limit, now):
+        at_us = line.next_us - (limit.burst - 1) * seconds(limit.every_s)
+        line.pending = [
+            msgspec.structs.replace(pending, due_us=at_us) if pending.due_us <= now else pending
+            for pending in line.pending
+        ]
+        return []
+    _charge(line, limit, now)
+    everything = sorted(line.pending, key=lambda p: (p.cancel, -p.level))
+    line.pending = []
+    return [Batch(everything[0].told, tuple(everything))]
+
+
+def _waits(group: Sequence[Pending], policy: RoutingPolicy) -> bool:
+    return group[0].level != Level.RED and group[0].hazard not in policy.unbundled
+
+
+def _allowed(line: Line, limit: Limit, now: Micros) -> bool:
+    return line.next_us - (limit.burst - 1) * seconds(limit.every_s) <= now
+
+
+def _is_last(line: Line, limit: Limit, now: Micros) -> bool:
+    """Whether the notice that is allowed now is the last for the time being."""
+    return max(line.next_us, now) - (limit.burst - 2) * seconds(limit.every_s) > now
+
+
+def _charge(line: Line, limit: Limit, now: Micros) -> None:
+    line.next_us = max(line.next_us, now) + seconds(limit.every_s)
+
+
+def charge(line: Line, policy: RoutingPolicy, channel: str, level: int, now: Micros) -> None:
+    """Count a notice that goes past the line (a released one) against the limit."""
+    limit = policy.limit_of(channel)
+    if limit is not None and level != Level.RED:
+        _charge(line, limit, now)
+
+
+def next_due(line: Line) -> Micros | None:
+    """When the line has something to send next."""
+    return min((pending.due_us for pending in line.pending), default=None)
+
+
+def _kind(pending: Pending) -> tuple[str, int, bool, str]:
+    return (pending.hazard, pending.level, pending.cancel, pending.told.audience)

@@ -1,0 +1,135 @@
+"""Memory: what the routing remembers of chains and of each recipient's line, and as bytes.
+
+State   one row a chain (`c/<chain id>`), one a recipient and channel (`r/<recipient>/<channel>`); layout 1
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from schemas.area import Tier
+from schemas.hazard import Hazard
+from schemas.stage import UnknownState
+from schemas.times import Micros
+
+STATE_VERSION = 1
+
+
+class Told(msgspec.Struct, frozen=True):
+    """Someone who is told of a chain by one channel."""
+
+    recipient: str
+    channel: str
+    audience: str
+    tier: Tier
+    area: str
+
+    @property
+    def line(self) -> str:
+        """The key of the line that the notices to this recipient by this channel form."""
+        return line_key(self.recipient, self.channel)
+
+
+class HeldNotice(msgspec.Struct, frozen=True):
+    """A notice that waits for its release, and what it makes pointless."""
+
+    told: Told
+    supersedes: tuple[str, ...]
+
+
+class Held(msgspec.Struct, frozen=True):
+    """What is held of one version. `deadline_us`: when it goes by itself; None for never."""
+
+    version: int
+    deadline_us: Micros | None
+    notices: tuple[HeldNotice, ...]
+
+
+class RoutedChain(msgspec.Struct):
+    """One alert chain as the routing knows it.
+
+    Attributes
+    ----------
+    said
+        JSON of the newest version that reaches people.
+    said_version, version
+        Its number; that of the newest version of all.
+    told
+        Everyone for whom a version had or will have a notice, by line.
+    public_level
+        The highest level that went to the public.
+    """
+
+    id: str
+    said: bytes = b""
+    said_version: int = 0
+    version: int = 0
+    in_force: bool = True
+    ended_us: Micros | None = None
+    told: dict[str, Told] = {}
+    held: Held | None = None
+    public_level: int = 0
+
+
+class Pending(msgspec.Struct, frozen=True):
+    """One version that waits for its bundle to close."""
+
+    chain: str
+    version: int
+    hazard: Hazard
+    level: int
+    cancel: bool
+    told: Told
+    due_us: Micros
+
+
+class Line(msgspec.Struct):
+    """What goes to one recipient by one channel.
+
+    Attributes
+    ----------
+    next_us
+        Theoretical time of the next notice below red, for the limit; microseconds.
+    pending
+        In the order in which they came.
+    live
+        Earlier notices by id, with the chains of which nothing newer has come due.
+    """
+
+    next_us: Micros = 0
+    pending: list[Pending] = []
+    live: dict[str, tuple[str, ...]] = {}
+
+
+def line_key(recipient: str, channel: str) -> str:
+    """The key of a line's row."""
+    return f"r/{recipient}/{channel}"
+
+
+_ENCODER = msgspec.msgpack.Encoder()
+_CHAIN = msgspec.msgpack.Decoder(RoutedChain)
+_LINE = msgspec.msgpack.Decoder(Line)
+
+
+def to_bytes(row: RoutedChain | Line) -> bytes:
+    """A row of state, its version first."""
+    return bytes([STATE_VERSION]) + _ENCODER.encode(row)
+
+
+def chain_of(data: bytes) -> RoutedChain:
+    """A chain from its row."""
+    return _CHAIN.decode(_body(data))
+
+
+def line_of(data: bytes) -> Line:
+    """A line from its row."""
+    return _LINE.decode(_body(data))
+
+
+def _body(data: bytes) -> memoryview:
+    if not data or data[0] != STATE_VERSION:
+        version = data[0] if data else "none"
+        raise UnknownState(
+            f"state of the routing has version {version}, this release reads {STATE_VERSION}: start the release that wrote it"
+        )
+    return memoryview(data)[1:]
