@@ -11,38 +11,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from alerting.ledger import Contradiction, Ledger
+from alerting.ledger import Ledger, LedgerError
 from runtime import metrics
-from runtime.logstore import Positioned
 from runtime.pipeline import Decisions, Pipeline
 from schemas.bundle import Bundle
-from schemas.log import UnreadableRecord
+from schemas.log import Positioned, UnreadableRecord
 from schemas.stage import UnknownState
 from schemas.times import Micros
 
 CHECKPOINT_EVERY_S = 5.0
-_STOPPING_FAULTS = (Contradiction, UnknownState, UnreadableRecord)
-"""What stops an area (EXACT, rules 9 and 16); anything else that a record does is buried with that record."""
-
-
-class AreaLog(Protocol):
-    """The part of a log that an association area needs to run and to recover."""
-
-    def read(self, area: str, after: int, limit: int = 1000) -> list[Positioned]:
-        """Records behind a position."""
-        ...
-
-    def bury(self, area: str, position: int, reason: str) -> None:
-        """Mark a record as dead."""
-        ...
-
-    def dead(self, area: str) -> dict[int, str]:
-        """Positions of dead records."""
-        ...
+STOPPING_FAULTS = (LedgerError, UnknownState, UnreadableRecord)
+"""What stops an area (EXACT, rules 9 and 16); anything else that a record does is laid to that record."""
 
 
 class Association:
@@ -54,25 +36,34 @@ class Association:
         The configuration that holds where neither checkpoint nor log names one.
     on_decisions
         Told what was decided, after it is durable in the ledger.
+    on_dead
+        Told of a record that no pipeline can process: its position and the reason. It changes no state.
+    epoch
+        Fences out an earlier owner of the area; None where there can be none.
     """
 
     def __init__(
         self,
         code: str,
         bundle: Bundle,
-        log: AreaLog,
         ledger: Ledger,
+        *,
         on_decisions: Callable[[Decisions], None],
+        on_dead: Callable[[int, str], None],
+        epoch: int | None = None,
     ) -> None:
         self.code = code
         self._first_bundle = bundle
-        self._log = log
         self._ledger = ledger
         self._on_decisions = on_decisions
-        self._dead = log.dead(code)
-        self._checkpointed_s = time.monotonic()
+        self._on_dead = on_dead
+        self._epoch = epoch
+        self._since: list[Positioned] = []
+        """What came since the last checkpoint: enough to go back to it and on again."""
         self._torn = False
-        """The pipeline has gone ahead of a ledger that could not be written: restore before going on."""
+        """The pipeline has gone ahead of a ledger that could not be written: go back before going on."""
+        self._checkpointed_s = time.monotonic()
+        self.position = self.saved_position = 0
         self._restore()
 
     @property
@@ -84,53 +75,53 @@ class Association:
         """When the pipeline wants a tick."""
         return self.pipeline.next_due()
 
-    def advance(self, limit: int = 500) -> int:
-        """Process what the log holds behind the position, at most `limit` records; return how many there were.
+    def take(self, records: Sequence[Positioned]) -> None:
+        """Process the records that follow; those at or before the position are passed over.
 
         Raises
         ------
-        Contradiction, UnknownState, UnreadableRecord
+        LedgerError, UnknownState, UnreadableRecord
             The area must stop; a person has to look.
         sqlalchemy.exc.SQLAlchemyError
-            The ledger cannot be written just now; nothing is lost, call again.
+            The ledger cannot be written just now; nothing is lost, give the same records again.
         """
         if self._torn:
-            self._restore()
-        records = self._log.read(self.code, self.position, limit)
-        if not records:
-            return 0
+            self._go_back()
+        ahead = [entry for entry in records if entry.position > self.position]
+        if not ahead:
+            return
         try:
-            self._take(records)
-        except _STOPPING_FAULTS:
+            self._decide(ahead)
+        except STOPPING_FAULTS:
             raise
         except SQLAlchemyError:
             self._torn = True
             raise
         except Exception as error:  # noqa: BLE001 - one bad record must not stop the warnings of a whole area
             metrics.log.error("association.poison area=%s error=%r; looking for the record", self.code, error)
-            self._restore()
-            self._take_one_by_one()
-        return len(records)
+            self._go_back()
+            self._decide_one_by_one(ahead)
 
-    def checkpoint_if_due(self) -> None:
-        """Save the state where the last checkpoint is older than a few seconds and something has come since."""
-        if time.monotonic() - self._checkpointed_s >= CHECKPOINT_EVERY_S:
-            self.checkpoint()
+    def checkpoint_if_due(self) -> bool:
+        """Save the state where the last checkpoint is older than a few seconds; whether it did."""
+        if time.monotonic() - self._checkpointed_s < CHECKPOINT_EVERY_S:
+            return False
+        return self.checkpoint()
 
-    def checkpoint(self) -> None:
-        """Save changed rows and position in one transaction."""
+    def checkpoint(self) -> bool:
+        """Save changed rows and position in one transaction; False where nothing has come since the last."""
         self._checkpointed_s = time.monotonic()
-        if self.position == self.saved_position:
-            return
-        self._ledger.checkpoint(self.code, self.pipeline.changed(), self.position)
+        if self.position == self.saved_position or self._torn:
+            return False
+        self._ledger.checkpoint(self.code, self.pipeline.changed(), self.position, epoch=self._epoch)
         self.pipeline.saved(self.position)
         self.saved_position = self.position
+        self._since.clear()
+        return True
 
     def _restore(self) -> None:
         rows, position = self._ledger.load_checkpoint(self.code)
-        bundle = self._first_bundle
-        if rows:
-            bundle = self._bundle(rows["bundle"].decode())
+        bundle = self._bundle(rows["bundle"].decode()) if rows else self._first_bundle
         self.pipeline = Pipeline(bundle, self.code, self._bundle)
         self.pipeline.restore(rows)
         self.position = self.saved_position = position
@@ -139,9 +130,21 @@ class Association:
     def _bundle(self, bundle_hash: str) -> Bundle:
         return Bundle(self._ledger.load_bundle(bundle_hash))
 
-    def _take(self, records: Sequence[Positioned]) -> None:
-        living = [record for position, record in records if position not in self._dead]
-        decisions = self.pipeline.process(living)
+    def _go_back(self) -> None:
+        """Restore the last checkpoint and take again what was decided since: the same decisions, the same ids."""
+        again = self._since
+        self._torn = True
+        self._restore()
+        self._since = []
+        if again:
+            try:
+                self._decide(again)
+            except SQLAlchemyError:
+                self._since, self._torn = again, True
+                raise
+
+    def _decide(self, records: Sequence[Positioned]) -> None:
+        decisions = self.pipeline.process([record for _, record in records])
         position = records[-1].position
         if decisions:
             self._ledger.write_decisions(
@@ -152,34 +155,28 @@ class Association:
                 notices=decisions.notices,
                 releases=decisions.releases,
                 acts=decisions.acts,
+                epoch=self._epoch,
             )
+        self._since += records
         self.position = position
         if decisions:
             self._on_decisions(decisions)
 
-    def _take_one_by_one(self) -> None:
-        """Go on from the checkpoint record by record; bury the one that fails, as if it had never come."""
-        while records := self._log.read(self.code, self.position, 100):
-            for record in records:
-                try:
-                    self._take([record])
-                except _STOPPING_FAULTS:
-                    raise
-                except SQLAlchemyError:
-                    self._torn = True
-                    raise
-                except Exception as error:  # noqa: BLE001 - see advance
-                    reason = f"{type(error).__name__}: {error}"
-                    metrics.log.error(
-                        "association.dead_record area=%s position=%d reason=%s",
-                        self.code,
-                        record.position,
-                        reason,
-                    )
-                    metrics.dead_records_total.inc()
-                    self._log.bury(self.code, record.position, reason)
-                    self._dead[record.position] = reason
-                    self._restore()
-                    break
-            else:
-                continue
+    def _decide_one_by_one(self, records: Sequence[Positioned]) -> None:
+        for entry in records:
+            try:
+                self._decide([entry])
+            except STOPPING_FAULTS:
+                raise
+            except SQLAlchemyError:
+                self._torn = True
+                raise
+            except Exception as error:  # noqa: BLE001 - see take
+                reason = f"{type(error).__name__}: {error}"
+                metrics.log.error(
+                    "association.dead_record area=%s position=%d reason=%s", self.code, entry.position, reason
+                )
+                metrics.dead_records_total.inc()
+                self._on_dead(entry.position, reason)
+                self._go_back()
+                self.position = entry.position

@@ -14,25 +14,25 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from alerting.ledger import Ledger, LedgerError
+from alerting.ledger import Ledger
 from runtime import metrics
-from runtime.association import Association
+from runtime.association import STOPPING_FAULTS, Association
 from runtime.clock import Clock
 from runtime.intake import Intake
 from runtime.logstore import LogStore
 from runtime.pipeline import Decisions
 from schemas.act import Act
 from schemas.bundle import Bundle
-from schemas.log import UnreadableRecord
-from schemas.stage import UnknownState
 from schemas.times import DAY, HOUR, Micros
 
 ACT_WAIT_S = 5.0
 _IDLE_S = 0.5
+_RECORDS = 500
 _RETRY_S = 1.0
 
 
@@ -73,7 +73,9 @@ class EmbeddedEngine:
         self.faults: dict[str, str] = {}
         """By association area: why it has stopped. Empty while all run."""
         self.associations = {
-            code: Association(code, bundle, self.log, self.ledger, self._decided)
+            code: Association(
+                code, bundle, self.ledger, on_decisions=self._decided, on_dead=partial(self.log.bury, code)
+            )
             for code in bundle.associations
         }
         self.ledger_fault: str | None = None
@@ -130,8 +132,8 @@ class EmbeddedEngine:
     def _association_of(self, act: Act) -> str:
         area = act.content.get("area")
         if act.alert is not None:
-            alert = self.ledger.alert(act.alert)
-            area = alert.area if alert is not None else None
+            versions = self.ledger.alert_versions(act.alert)
+            area = versions[0].area if versions else None
         if isinstance(area, str) and area in self.bundle.areas:
             return self.bundle.association_of(area)
         return self.bundle.associations[0]
@@ -147,7 +149,7 @@ class EmbeddedEngine:
             self._logged.clear()
             for association in self.associations.values():
                 while self._advance(association):
-                    association.checkpoint_if_due()
+                    self._guarded(association, association.checkpoint_if_due)
                 self._guarded(association, association.checkpoint_if_due)
             self._prune()
         for association in self.associations.values():
@@ -160,7 +162,9 @@ class EmbeddedEngine:
 
         def advance() -> None:
             nonlocal taken
-            taken = association.advance()
+            records = self.log.read(association.code, association.position, _RECORDS)
+            association.take(records)
+            taken = len(records)
 
         self._guarded(association, advance)
         if taken:
@@ -169,7 +173,7 @@ class EmbeddedEngine:
             metrics.records_total.inc(taken)
         return taken
 
-    def _guarded(self, association: Association, step: Callable[[], None]) -> None:
+    def _guarded(self, association: Association, step: Callable[[], object]) -> None:
         if association.code in self.faults:
             return
         try:
@@ -180,7 +184,7 @@ class EmbeddedEngine:
                 metrics.log.error("ledger.away reason=%s; nothing is lost, trying again", error)
             self.ledger_fault = str(error)
             self._stopping.wait(_RETRY_S)
-        except (LedgerError, UnknownState, UnreadableRecord) as error:
+        except STOPPING_FAULTS as error:
             self.faults[association.code] = str(error)
             metrics.areas_stopped.set(len(self.faults))
             metrics.log.critical("association.stopped area=%s reason=%s", association.code, error)

@@ -13,9 +13,8 @@ import sqlite3
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
-from schemas.log import Record, decode_record, encode_record
+from schemas.log import Positioned, Record, decode_record, encode_record
 from schemas.times import Micros
 
 _SCHEMA = """
@@ -35,13 +34,6 @@ CREATE TABLE IF NOT EXISTS ends (area TEXT PRIMARY KEY, position INTEGER NOT NUL
 
 class LogFull(Exception):
     """The log cannot be written (a full disk, a broken one): acknowledge nothing until it can."""
-
-
-class Positioned(NamedTuple):
-    """A record and its place in its area's log."""
-
-    position: int
-    record: Record
 
 
 class LogStore:

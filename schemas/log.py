@@ -6,7 +6,7 @@ neighbour. Its bytes are msgpack; columns are little-endian arrays, so that a pa
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -71,6 +71,13 @@ Record = Packet | Tick | ActRecord | ConfigurationRecord | FindingRecord
 _Body = _PacketBytes | Tick | ActRecord | ConfigurationRecord | FindingRecord
 _DECODER: msgspec.msgpack.Decoder[_Body] = msgspec.msgpack.Decoder(_Body)
 _ENCODER = msgspec.msgpack.Encoder()
+
+
+class Positioned(NamedTuple):
+    """A record and its place in its area's log; places grow."""
+
+    position: int
+    record: Record
 
 
 class UnreadableRecord(Exception):
