@@ -64,7 +64,7 @@ FIRE_HOURS = 6
 def storm(place: Place, seed: int, name: str = "storm") -> Scenario:
     """A rain band crosses the city; floods in townships, two slopes fail."""
     start, hours = STORM_START_US, STORM_HOURS
-    field = storm_field(place, hours, chance(name, seed, "rain"))
+    field = storm_field(place, start, hours, chance(name, seed, "rain"))
     rainfall = field.rainfall()
     counted = tips(rainfall.gauges_mm, chance(name, seed, "gauges"))
     counted = losses(counted, chance(name, seed, "losses"), 0.001)
@@ -77,7 +77,7 @@ def storm(place: Place, seed: int, name: str = "storm") -> Scenario:
         start + hours * HOUR,
         (start + 690 * MINUTE, start + 870 * MINUTE),
         (gauges, Points(slopes, start), cameras),
-        (*field.courses(rainfall, start), *slides),
+        (*field.courses(rainfall), *slides),
     )
 
 

@@ -25,9 +25,9 @@ STEPS_AN_HOUR = HOUR // STEP_US
 NEAR = 0.04
 """How far, as a part, a maximum must stay from a threshold."""
 _TRIES = np.array([1.0, *(factor for k in range(1, 11) for factor in (1 + 0.02 * k, 1 - 0.02 * k))])
-_ROUNDS = 60
+_ROUNDS = 25
 _CORES = (
-    (4.0, -1.0, 128.0, 10.0, 0.9),
+    (4.0, -1.0, 126.0, 11.0, 0.9),
     (-11.0, 1.0, 62.0, 9.0, 0.9),
     (6.0, 0.0, 138.0, 13.0, 0.9),
     (0.0, 0.0, 34.0, 12.0, 2.8),
@@ -58,7 +58,7 @@ class Rainfall:
 class Field:
     """A rain band over a place, with one factor a township that is fitted."""
 
-    def __init__(self, place: Place, band: Band, texture: Texture, hours: int) -> None:
+    def __init__(self, place: Place, band: Band, texture: Texture, start_us: Micros, hours: int) -> None:
         self.gauges = place.of_kind("rain")
         self.townships = place.of_tier(Tier.TOWNSHIP)
         villages = [v for v in place.of_tier(Tier.VILLAGE) if v.parent is not None]
@@ -73,7 +73,7 @@ class Field:
         self._townships_mm = np.array(
             [falls_mm[self.of_village == k].mean(axis=0) for k in range(len(self.townships))]
         )
-        self._weights = _weights(place.plane_km(self.townships), gauges_km)
+        self._start_us = start_us
         self.factors = np.ones(len(self.townships))
 
     def rainfall(self) -> Rainfall:
@@ -84,37 +84,51 @@ class Field:
             gauges_mm,
             townships_mm,
             signal_levels(gauges_mm, STEPS_AN_HOUR),
-            flash_levels(townships_mm, STEPS_AN_HOUR),
+            flash_levels(townships_mm, self._start_us + STEP_US, STEP_US),
         )
 
     def fit(self) -> bool:
         """Scale townships until nothing is near a threshold; False where that does not come about."""
-        return any(not self._mend_floods() and not self._mend_signals() for _ in range(_ROUNDS))
+        for _ in range(_ROUNDS):
+            moves = self._mend_floods()
+            if moves is None:
+                return False
+            if not moves and not self._mend_signals():
+                return True
+        return False
 
-    def _mend_floods(self) -> bool:
+    def _mend_floods(self) -> bool | None:
+        """Scale townships; whether any had to be, None where scaling does not help."""
         gauges_mm = self._gauges_mm * self.factors[self.of_gauge][:, None]
-        own = np.zeros(len(self.townships))
-        known_mm = np.zeros_like(self._townships_mm)
-        for k, (members, weights) in enumerate(self._weights):
-            known_mm[k] = (gauges_mm[members] * weights[:, None]).sum(axis=0)
-            own[k] = weights[self.of_gauge[members] == k].sum()
-        true_mm = self._townships_mm * self.factors[:, None]
-        first: Levels | None = None
+        townships_mm = self._townships_mm * self.factors[:, None]
         chosen = np.full(len(self.townships), np.nan)
         for factor in _TRIES:
-            true = flash_levels(true_mm * factor, STEPS_AN_HOUR).max(axis=1)
-            seen_mm = known_mm * (1 + own * (factor - 1))[:, None]
-            least = flash_levels(seen_mm * (1 - NEAR), STEPS_AN_HOUR).max(axis=1)
-            most = flash_levels(seen_mm * (1 + NEAR), STEPS_AN_HOUR).max(axis=1)
+            true = self._peak_floods(townships_mm * factor)
+            least, most = (
+                self._highest_gauge(self._peak_floods(gauges_mm * factor * near))
+                for near in (1 - NEAR, 1 + NEAR)
+            )
             good = (least >= true) & (most <= true + 1) & ((true >= 3) | (most < 3))
             chosen = np.where(good & np.isnan(chosen), factor, chosen)
-            first = np.asarray(good, dtype=np.int64) if first is None else first
-        # Where no scaling helps at once, neighbours must move first: a step upwards meanwhile.
-        moves = np.where(np.isnan(chosen), 1.05, chosen)
-        self.factors = self.factors * moves
-        return bool((moves != 1.0).any())
+            if not np.isnan(chosen).any():
+                break
+        if np.isnan(chosen).any():
+            return None
+        self.factors = self.factors * chosen
+        return bool((chosen != 1.0).any())
+
+    def _peak_floods(self, depths_mm: Floats) -> Levels:
+        levels = flash_levels(depths_mm, self._start_us + STEP_US, STEP_US).max(axis=1)
+        return np.asarray(levels, dtype=np.int64)
+
+    def _highest_gauge(self, levels: Levels) -> Levels:
+        """By township the highest of its gauges' levels: a flood is known by the wettest gauge, not by the mean."""
+        highest = np.zeros(len(self.townships), dtype=np.int64)
+        np.maximum.at(highest, self.of_gauge, levels)
+        return highest
 
     def _mend_signals(self) -> bool:
+        """Scale the townships whose gauges make a county's signal; whether any had to be."""
         gauges_mm = self._gauges_mm * self.factors[self.of_gauge][:, None]
         levels = {
             factor: signal_levels(gauges_mm * factor, STEPS_AN_HOUR).max(axis=1)
@@ -133,16 +147,16 @@ class Field:
             self.factors[townships] *= 1 + NEAR if low < true else 1 - NEAR
         return mended
 
-    def courses(self, rainfall: Rainfall, start_us: Micros) -> list[Course]:
+    def courses(self, rainfall: Rainfall) -> list[Course]:
         """True courses: rainstorm by county (its worst gauge), flash flood by township."""
         found: list[Course | None] = []
         for county in sorted(set(self.counties)):
             here = np.array([self.counties[k] == county for k in self.of_gauge])
             worst = rainfall.signals[here].max(axis=0)
-            found.append(Course.of_series(Hazard.RAINSTORM, county, worst, start_us + STEP_US, STEP_US))
+            found.append(Course.of_series(Hazard.RAINSTORM, county, worst, self._start_us + STEP_US, STEP_US))
         for township, levels in zip(self.townships, rainfall.floods, strict=True):
             found.append(
-                Course.of_series(Hazard.FLASH_FLOOD, township.code, levels, start_us + STEP_US, STEP_US)
+                Course.of_series(Hazard.FLASH_FLOOD, township.code, levels, self._start_us + STEP_US, STEP_US)
             )
         return [course for course in found if course is not None]
 
@@ -162,23 +176,9 @@ def storm_band(place: Place, chance: np.random.Generator) -> Band:
     return Band(towards, 2.0, 20.0, extent, 24.0, 2.2, tuple(cores))
 
 
-def storm_field(place: Place, hours: int, draw: np.random.Generator) -> Field:
+def storm_field(place: Place, start_us: Micros, hours: int, draw: np.random.Generator) -> Field:
     """A fitted storm; draws anew until one can be fitted."""
     while True:
-        field = Field(place, storm_band(place, draw), Texture(draw, 6.0, 0.05, 0.22), hours)
+        field = Field(place, storm_band(place, draw), Texture(draw, 7.0, 0.04, 0.22), start_us, hours)
         if field.fit():
             return field
-
-
-def _weights(
-    townships_km: Floats, gauges_km: Floats
-) -> list[tuple[np.ndarray[tuple[int], np.dtype[np.intp]], Floats]]:
-    """Inverse-square weights of up to 12 gauges within 25 km of each township's middle (DOMAIN 2.5)."""
-    found = []
-    for township in townships_km:
-        away = np.hypot(gauges_km[:, 0] - township[0], gauges_km[:, 1] - township[1])
-        nearest = np.argsort(away, kind="stable")[:12]
-        nearest = nearest[away[nearest] <= 25.0]
-        weights = 1 / np.maximum(away[nearest], 0.1) ** 2
-        found.append((nearest, weights / weights.sum()))
-    return found

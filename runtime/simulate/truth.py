@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from runtime.simulate.place import Floats
 from schemas.hazard import Hazard
-from schemas.times import HOUR, Micros, from_micros
+from schemas.times import DAY, HOUR, Micros, from_micros
 from schemas.truth import Event, Truth
 
 Levels = NDArray[np.int64]
@@ -28,6 +28,20 @@ CONTINUES_STEPS = 6
 DAMP_MM = 0.1
 EPISODE_GAP_US: Micros = 6 * HOUR
 """Two spells of one hazard in one area that lie closer are one event (the rain event of DOMAIN 2.3)."""
+
+FLASH_MM: Sequence[tuple[int, Sequence[float], Sequence[float]]] = (
+    (1, (35.0, 45.0, 60.0, 80.0), (1.0, 1.0, 0.857)),
+    (3, (55.0, 75.0, 100.0, 120.0), (1.0, 1.0, 0.833)),
+    (6, (70.0, 95.0, 120.0, 150.0), (1.0, 1.0, 0.889)),
+    (24, (100.0, 130.0, 160.0, 200.0), (1.0, 1.0, 1.0)),
+)
+"""Critical rain of townships: window in hours, mm of blue to red, share of it on dry, ordinary and wet ground.
+
+DOMAIN 2.4: four colours of Jianghua, and how critical rain falls with wetness in the worked group."""
+WETNESS_STATES = (0.2, 0.5, 0.8)
+SOIL_MM = 100.0
+DECAY_A_DAY = 0.84
+"""Wetness: effective rain before the window, each day (of UTC) counting 0.84 of the next, over 100 mm (DOMAIN 2.2)."""
 
 ANGLE_DEG: Sequence[tuple[float, int]] = ((42.0, 1), (48.0, 2), (80.0, 3), (85.0, 4))
 """Improved tangential angle from which each level begins (DOMAIN 3.1)."""
@@ -153,18 +167,33 @@ def shaking_level(estimate: float) -> int:
     return 4 if rounded >= 7 else _INTENSITY_LEVEL.get(rounded, 0)
 
 
-FLASH_MM: Sequence[tuple[int, Sequence[float]]] = (
-    (1, (35.0, 45.0, 60.0, 80.0)),
-    (3, (55.0, 75.0, 100.0, 120.0)),
-    (6, (70.0, 95.0, 120.0, 150.0)),
-)
+def flash_levels(depths_mm: Floats, first_us: Micros, step_us: Micros) -> Levels:
+    """Flash-flood level at each step from true depths of townships (or of gauges), shape (n, steps).
 
-
-def flash_levels(areal_mm: Floats, steps_an_hour: int) -> Levels:
-    """Flash-flood level of each township at each step from its true areal rain (townships, steps)."""
-    levels = np.zeros(areal_mm.shape, dtype=np.int64)
-    for window_h, thresholds in FLASH_MM:
-        sums = rolling_mm(areal_mm, window_h * steps_an_hour)
-        for level, threshold_mm in enumerate(thresholds, 1):
-            levels = np.where(sums >= threshold_mm, np.maximum(levels, level), levels)
+    Parameters
+    ----------
+    first_us
+        End of the first step.
+    """
+    levels = np.zeros(depths_mm.shape, dtype=np.int64)
+    days = (first_us + np.arange(depths_mm.shape[1]) * step_us - 1) // DAY
+    for window_h, thresholds_mm, shares in FLASH_MM:
+        steps = window_h * HOUR // step_us
+        sums = rolling_mm(depths_mm, steps)
+        wetness = _effective_before_mm(depths_mm, days, steps) / SOIL_MM
+        share = np.interp(wetness, WETNESS_STATES, shares)
+        for level, threshold_mm in enumerate(thresholds_mm, 1):
+            levels = np.where(sums >= threshold_mm * share, np.maximum(levels, level), levels)
     return levels
+
+
+def _effective_before_mm(depths_mm: Floats, days: NDArray[np.int64], steps: int) -> Floats:
+    """Rain before the window of `steps` steps that ends at each step, less with each day since; shape (n, steps)."""
+    effective = np.zeros_like(depths_mm)
+    for day in np.unique(days):
+        fallen = np.cumsum(np.where(days == day, depths_mm, 0.0), axis=1)
+        before = np.zeros_like(fallen)
+        before[:, steps:] = fallen[:, :-steps]
+        age = np.maximum(days - day, 0)
+        effective += before * DECAY_A_DAY**age
+    return effective
