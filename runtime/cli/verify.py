@@ -100,21 +100,13 @@ def _as_json(judgement: Judgement) -> dict[str, object]:
 
 
 def _show(judgement: Judgement) -> None:
-    console = Console()
-    table = Table(title="预警检验")
-    for heading in (
-        "灾种",
-        "级别",
-        "命中",
-        "空报",
-        "漏报",
-        "POD",
-        "FAR",
-        "CSI",
-        "提前量中位 (min)",
-        "10 % (min)",
-    ):
-        table.add_column(heading, justify="left" if heading in {"灾种", "级别"} else "right")
+    # A table of ten columns does not fit the 80 that a pipe would get.
+    console = Console(width=100)
+    table = Table(title="预警检验（提前量：中位数与10%分位，分钟）")
+    for heading in ("灾种", "级别"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("命中", "空报", "漏报", "POD", "FAR", "CSI", "提前", "10 %"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for row in judgement.rows:
         scores = row.scores.named()
         table.add_row(
@@ -135,7 +127,7 @@ def _show(judgement: Judgement) -> None:
 
 
 def _matrix_table(hazard: Hazard, counts: tuple[tuple[int, ...], ...]) -> Table:
-    table = Table(title=f"{hazard.zh}：各区域最高级别（行：预警，列：实况）")
+    table = Table(title=f"{hazard.zh}（行：预警，列：实况，区域数）", title_justify="left", min_width=60)
     table.add_column("")
     for level in Level:
         table.add_column(level.colour_zh, justify="right")
