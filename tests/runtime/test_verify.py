@@ -126,7 +126,7 @@ def test_a_spell_ends_with_the_next_version_with_its_own_time_or_with_the_cancel
 def test_the_table_names_hazard_level_and_what_is_wanting() -> None:
     code, output = run(CASES / "too_low")
     assert code == 1
-    for words in ("暴雨", "橙色（III级）", "missed: rainstorm level 3 in 511902", "found wanting: 1"):
+    for words in ("暴雨", "橙色（II级）", "missed: rainstorm level 3 in 511902", "found wanting: 1"):
         assert words in output
     code, output = run(CASES / "early_hit")
     assert code == 0
