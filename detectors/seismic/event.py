@@ -32,6 +32,7 @@ _POOL_US = 120 * SECOND
 _POOL = "picks"
 _NO_MAGNITUDE_US = 3 * SECOND
 _MOVED_KM = 10.0
+_INTENSITY_STEP = 0.25
 _LONG_SOURCE_S = 5.0
 _RECENT_US = 60 * SECOND
 _RECENT_PGA_M_S2 = 0.005
@@ -56,7 +57,7 @@ class _Told(msgspec.Struct, frozen=True):
 
     magnitude: float | None
     level: int
-    counties: tuple[int, ...]
+    counties: tuple[float, ...]
     lon: float
     lat: float
 
@@ -294,7 +295,7 @@ class SeismicEvent:
         told = _Told(
             None if event.magnitude is None else event.magnitude.value,
             level,
-            tuple(effect.level for effect in effects if effect.area.tier is Tier.COUNTY),
+            tuple(effect.intensity for effect in effects if effect.area.tier is Tier.COUNTY),
             event.source.lon,
             event.source.lat,
         )
@@ -307,7 +308,11 @@ class SeismicEvent:
         return [self._finding(event, level, evidence, self._doubts(event))]
 
     def _material(self, before: _Told, after: _Told) -> bool:
-        if before.level != after.level or before.counties != after.counties:
+        grade = self.parameters.level_of
+        if before.level != after.level or any(
+            grade(old) != grade(new) and abs(old - new) >= _INTENSITY_STEP
+            for old, new in zip(before.counties, after.counties, strict=False)
+        ):
             return True
         if before.magnitude is None or after.magnitude is None:
             return before.magnitude is not after.magnitude

@@ -6,8 +6,6 @@ Source  obspy `signal/trigger.py` (classic and recursive STA/LTA, trigger_onset,
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import lfilter
@@ -116,21 +114,15 @@ def akaike_onset(samples: Samples) -> int:
     return int(np.argmin(akaike(samples)[2:-2])) + 2
 
 
-def mean_frequency_hz(signal: Samples, noise: Samples, rate_hz: float) -> float | None:
-    """Energy-weighted mean frequency of a signal less its noise, Hz; None where the noise hides it.
+def power_share_above(signal: Samples, rate_hz: float, frequency_hz: float) -> float:
+    """Share of the power of a short signal, less its mean and tapered, that lies above a frequency, 0 to 1."""
+    power = np.abs(np.fft.rfft((signal - signal.mean()) * np.hanning(len(signal)))) ** 2
+    high = np.fft.rfftfreq(len(signal), 1.0 / rate_hz) > frequency_hz
+    total = float(power.sum())
+    return float(power[high].sum()) / total if total > 0 else 0.0
 
-    By the ratio of the energies of slope and value (no transform); the noise's share of both is taken off.
-    """
 
-    def energies(part: Samples) -> tuple[float, float]:
-        part = part - part.mean()
-        slope = np.diff(part)
-        return float((slope * slope).sum()) / max(len(slope), 1), float((part * part).sum()) / len(part)
-
-    slope, value = energies(signal)
-    if len(noise) > 2:
-        noise_slope, noise_value = energies(noise)
-        slope, value = slope - noise_slope, value - noise_value
-    if slope <= 0 or value <= 0:
-        return None
-    return math.sqrt(slope / value) * rate_hz / (2 * math.pi)
+def is_spike(signal: Samples) -> bool:
+    """Whether a signal is all in fewer than four samples: electronics, not ground."""
+    size = np.abs(signal - np.median(signal))
+    return int(np.count_nonzero(size > 0.1 * size.max())) < 4

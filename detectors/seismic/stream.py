@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from detectors.seismic.filters import Filter, design
 from detectors.seismic.magnitude import tau_c_of
 from detectors.seismic.parameters import SeismicParameters
-from detectors.seismic.picker import akaike_onset, mean_frequency_hz, running_mean
+from detectors.seismic.picker import akaike_onset, is_spike, power_share_above, running_mean
 from schemas.times import SECOND, Micros, seconds
 
 MARKS_S = (1.0, 2.0, 3.0)
@@ -28,6 +28,7 @@ _NOISE_S = 1.5
 _RING_S = 5.0
 _KEEP_AVERAGES_S = 10.0
 _BLANK_S = 1.0
+_HIGH_SHARE = 0.8
 _SERIES = ("x", "band", "velocity", "displacement")
 
 
@@ -261,10 +262,11 @@ class Stream:
         window = band[start:end]
         onset = start + akaike_onset(window) if len(window) >= 20 else self._at(here.trigger, n)
         before = max(onset - round(_NOISE_S * self.rate_hz), 0)
-        frequency = (
-            mean_frequency_hz(x[onset:end], x[before:onset], self.rate_hz) if end - onset > 4 else None
-        )
-        if frequency is not None and frequency > self.parameters.frequency_max_hz:
+        early = x[onset:end]
+        if len(early) > 4 and (
+            is_spike(early)
+            or power_share_above(early, self.rate_hz, self.parameters.frequency_max_hz) > _HIGH_SHARE
+        ):
             return False
         here.confirmed = True
         here.onset = here.until = onset + self.count + n - len(self.time_us)
