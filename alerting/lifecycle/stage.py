@@ -235,15 +235,17 @@ class Lifecycle:
             if chain.standing and chain.hazard is not Hazard.EARTHQUAKE:
                 return None
             return chain.issued_us + seconds(self.policy.remember_s)
-        if chain.ends_us is not None:
-            return chain.ends_us
-        if self._is_of_another_status(chain):
+        if self._ends_by_time(chain):
             return chain.expires_us
         return chain.expires_us - seconds(self.policy.extend_before_s)
 
-    def _is_of_another_status(self, chain: Chain) -> bool:
-        # No finding reaches it any more, so it ends by the clock.
-        return chain.status != self.bundle.status
+    def _ends_by_time(self, chain: Chain) -> bool:
+        # A chain of another status than the configuration's gets no finding any more, so the clock ends it.
+        return (
+            chain.ends_us is not None
+            or self.policy.ends_by_time(chain.hazard)
+            or chain.status != self.bundle.status
+        )
 
     def tick(self, now: Micros) -> list[Alert]:
         """Extend, end and forget what is due."""
@@ -256,7 +258,7 @@ class Lifecycle:
             chain = self.chains[own]
             if not chain.in_force:
                 self._forget(chain)
-            elif chain.ends_us is not None or self._is_of_another_status(chain):
+            elif self._ends_by_time(chain):
                 alerts.append(self.end(chain, now))
             else:
                 alerts.append(self.version(chain, now, type="update", reaches_people=False))
