@@ -1,0 +1,228 @@
+"""Quality of rain: repeats, overlaps, depths beyond all records, gauges that stand still above nothing.
+
+In      one turn of rain readings
+Out     flags, whether each counts, findings of sick gauges
+State   one row a gauge; the readings of the last 72 h
+Source  DOMAIN, 2.5 and 6; EXACT, rules 4 and 7. Spike and rate tests do not fit rain increments
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.quality.health import Health
+from ingest.quality.history import History
+from ingest.quality.parameters import QualityParameters, station_limits
+from schemas.bundle import Bundle
+from schemas.finding import Finding
+from schemas.packet import FAIL, PASS, SUSPECT, Packet
+from schemas.rows import StationRows
+from schemas.stage import Emitted
+from schemas.times import HOUR, Micros, seconds
+
+HORIZON_US: Micros = 72 * HOUR
+_NEVER: Micros = -(2**62)
+_NO_LIMIT = 2**62
+
+_ROW = np.dtype(
+    [
+        ("end_us", "<i8"),
+        ("widest_us", "<i8"),
+        ("same_um", "<i8"),
+        ("same_since_us", "<i8"),
+        ("same_n", "<i4"),
+        ("hour", "<i8"),
+        ("hour_um", "<i8"),
+    ]
+)
+"""One gauge: the newest end of a reading that counts, its widest interval, its run of equal depths, this hour."""
+
+
+class RainQuality:
+    """Judges the rain of all gauges, turn by turn."""
+
+    def __init__(
+        self, name: str, version: int, parameters: QualityParameters, bundle: Bundle, health: Health
+    ) -> None:
+        self._parameters = parameters
+        self._health = health
+        self._place_of_row = bundle.stations.places_of("rain")
+        rows = bundle.stations.rows_of("rain").tolist()
+        ids = [bundle.stations[row].id for row in rows]
+        self._state = np.zeros(len(ids), dtype=_ROW)
+        for field in ("end_us", "same_since_us", "hour"):
+            self._state[field] = _NEVER
+        self.rows = StationRows(name, version, [f"rain/{i}" for i in ids], self._state)
+        self.history = History("rain_said", name, version, ids, 2, HORIZON_US)
+        own = [station_limits({}, bundle.stations[row].parameters, "rain_mm") for row in rows]
+        self._own_suspect_um = np.array(
+            [_NO_LIMIT if q.suspect_max is None else round(q.suspect_max * 1000) for q in own], dtype=np.int64
+        )
+        self._own_fail_um = np.array(
+            [_NO_LIMIT if q.fail_max is None else round(q.fail_max * 1000) for q in own], dtype=np.int64
+        )
+        self._flat_us = np.array(
+            [seconds(q.flat_line_s or parameters.rain_flat_s) for q in own], dtype=np.int64
+        )
+        self._limits: dict[int, tuple[int, int]] = {}
+        self._hour_um = parameters.rain_limits_um(HOUR)
+
+    def assess(
+        self,
+        packet: Packet,
+        turn: NDArray[np.intp],
+        flag: NDArray[np.uint8],
+        counts: NDArray[np.bool_],
+        emitted: list[Emitted],
+    ) -> None:
+        """Judge the readings `turn` of a packet, a station at most once; writes into `flag` and `counts`."""
+        places = self._place_of_row[packet.row[turn]]
+        observed_us = packet.observed_us[turn]
+        interval_us = packet.columns["interval_us"][turn]
+        rain_um = packet.columns["rain_um"][turn]
+        flags = self._range_flags(places, rain_um, interval_us)
+        state = self._state[places]
+        within = observed_us >= packet.log_us[turn] - HORIZON_US
+        next_in_order = within & (observed_us - interval_us >= state["end_us"])
+        known = counts[turn]
+        known &= within
+        for k in np.flatnonzero(within & ~next_in_order).tolist():
+            known[k], verdict = self._repeat(
+                int(places[k]), int(observed_us[k]), int(interval_us[k]), int(rain_um[k])
+            )
+            flags[k] = max(flags[k], verdict)
+        self._remember(places, observed_us, interval_us, rain_um, known)
+        flags = np.maximum(flags, self._hour_flags(places, observed_us, interval_us, rain_um, next_in_order))
+        flat = self._flat_flags(places, observed_us, rain_um, next_in_order)
+        flags = np.maximum(flags, flat)
+        flag[turn] = flags
+        counts[turn] = known
+        self.rows.touch(places)
+        self._report(packet, turn, flags, flat, next_in_order, emitted)
+
+    # --- tests -------------------------------------------------------------------------------------------------
+
+    def _range_flags(
+        self, places: NDArray[np.intp], rain_um: NDArray[np.int64], interval_us: NDArray[np.int64]
+    ) -> NDArray[np.uint8]:
+        flags = np.full(len(places), PASS, dtype=np.uint8)
+        for interval in (
+            {int(interval_us[0])} if (interval_us == interval_us[0]).all() else set(interval_us.tolist())
+        ):
+            if interval not in self._limits:
+                self._limits[interval] = self._parameters.rain_limits_um(interval)
+            suspect_um, fail_um = self._limits[interval]
+            same = interval_us == interval
+            flags[same & (rain_um > suspect_um)] = SUSPECT
+            flags[same & (rain_um > fail_um)] = FAIL
+        flags[(rain_um > self._own_suspect_um[places]) & (flags == PASS)] = SUSPECT
+        flags[rain_um > self._own_fail_um[places]] = FAIL
+        return flags
+
+    def _hour_flags(
+        self,
+        places: NDArray[np.intp],
+        observed_us: NDArray[np.int64],
+        interval_us: NDArray[np.int64],
+        rain_um: NDArray[np.int64],
+        ordered: NDArray[np.bool_],
+    ) -> NDArray[np.uint8]:
+        """Many possible readings can be an impossible hour: the sum of each clock hour so far."""
+        hour = (observed_us - 1) // HOUR
+        state = self._state[places]
+        sum_um = np.where(state["hour"] == hour, state["hour_um"], 0) + rain_um
+        use = ordered & (interval_us < HOUR)
+        self._state["hour"][places[use]] = hour[use]
+        self._state["hour_um"][places[use]] = sum_um[use]
+        suspect_um, fail_um = self._hour_um
+        flags = np.full(len(places), PASS, dtype=np.uint8)
+        flags[use & (sum_um > suspect_um)] = SUSPECT
+        flags[use & (sum_um > fail_um)] = FAIL
+        return flags
+
+    def _flat_flags(
+        self,
+        places: NDArray[np.intp],
+        observed_us: NDArray[np.int64],
+        rain_um: NDArray[np.int64],
+        ordered: NDArray[np.bool_],
+    ) -> NDArray[np.uint8]:
+        state = self._state[places]
+        same = (rain_um > 0) & (rain_um == state["same_um"])
+        since_us = np.where(same, state["same_since_us"], observed_us)
+        n = np.where(same, state["same_n"] + 1, 1)
+        at = places[ordered]
+        self._state["same_um"][at] = rain_um[ordered]
+        self._state["same_since_us"][at] = since_us[ordered]
+        self._state["same_n"][at] = n[ordered]
+        flags = np.full(len(places), PASS, dtype=np.uint8)
+        for times, verdict in ((1, SUSPECT), (2, FAIL)):
+            long = observed_us - since_us >= times * self._flat_us[places]
+            flags[ordered & same & long & (n > times * self._parameters.rain_flat_readings)] = verdict
+        return flags
+
+    # --- repeats -----------------------------------------------------------------------------------------------
+
+    def _repeat(self, place: int, observed_us: Micros, interval_us: Micros, rain_um: int) -> tuple[bool, int]:
+        """Whether a reading out of order counts, and the flag that it gets for it."""
+        start_us = observed_us - interval_us
+        widest_us = int(self._state["widest_us"][place])
+        times, contents = self.history.find(place, start_us + 1, observed_us + widest_us)
+        same = np.flatnonzero(times == observed_us)
+        if len(same):
+            equal = bool((contents[same[0]] == (rain_um, interval_us)).all())
+            return False, PASS if equal else FAIL
+        if (times - contents[:, 1] < observed_us).any():
+            return False, FAIL
+        return True, PASS
+
+    def _remember(
+        self,
+        places: NDArray[np.intp],
+        observed_us: NDArray[np.int64],
+        interval_us: NDArray[np.int64],
+        rain_um: NDArray[np.int64],
+        known: NDArray[np.bool_],
+    ) -> None:
+        at = places[known]
+        self.history.add(at, observed_us[known], np.stack([rain_um[known], interval_us[known]], axis=1))
+        self._state["end_us"][at] = np.maximum(self._state["end_us"][at], observed_us[known])
+        self._state["widest_us"][at] = np.maximum(self._state["widest_us"][at], interval_us[known])
+
+    # --- sick gauges -------------------------------------------------------------------------------------------
+
+    def _report(
+        self,
+        packet: Packet,
+        turn: NDArray[np.intp],
+        flags: NDArray[np.uint8],
+        flat: NDArray[np.uint8],
+        ordered: NDArray[np.bool_],
+        emitted: list[Emitted],
+    ) -> None:
+        rows = packet.row[turn]
+        failed = ordered & (flags == FAIL) & (flat != FAIL)
+        turns_flat = ordered & ((flat != PASS) != self._health.is_flat(rows))
+        well = ordered & (flags == PASS) & self._health.is_out_of_range(rows)
+        for k in np.flatnonzero(failed | turns_flat | well).tolist():
+            index, row = int(turn[k]), int(rows[k])
+            observed_us = int(packet.observed_us[index])
+            place = int(self._place_of_row[row])
+            evidence: dict[str, Any] = {
+                "rain_mm": int(packet.columns["rain_um"][index]) / 1000,
+                "interval_s": int(packet.columns["interval_us"][index]) / 1e6,
+            }
+            found: list[Finding | None] = []
+            if turns_flat[k]:
+                since_us = int(self._state["same_since_us"][place])
+                found.append(
+                    self._health.flat_line(row, bool(flat[k] != PASS), since_us, observed_us, evidence)
+                )
+            if failed[k]:
+                found.append(self._health.out_of_range(row, observed_us, evidence))
+            elif well[k]:
+                found.append(self._health.in_range(row, observed_us, evidence))
+            emitted += [Emitted(index, finding) for finding in found if finding is not None]
