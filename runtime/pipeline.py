@@ -37,7 +37,7 @@ from schemas.log import ActRecord, ConfigurationRecord, FindingRecord, Record, T
 from schemas.notice import Notice
 from schemas.packet import Packet
 from schemas.stage import Emitted, NetworkStage, StationStage, UnknownState
-from schemas.times import DAY, Micros
+from schemas.times import DAY, MINUTE, Micros
 
 _MET_FOR_US = 30 * DAY
 """How long an act's or a forwarded finding's id is remembered; a repeat comes within minutes."""
@@ -193,7 +193,9 @@ class Pipeline:
             dues = [
                 due for stage in self._stages[: self._first_network] if (due := stage.next_due()) is not None
             ]
-            stop = int(np.searchsorted(log_us, min(dues), side="left")) if dues else total
+            # A row may give a stage its first due, which lies no earlier than the next full minute: look again there.
+            minute = (int(log_us[start]) // MINUTE + 1) * MINUTE
+            stop = int(np.searchsorted(log_us, min([*dues, minute]), side="left"))
             self._process_span(packets, orders, log_us, start, stop, out)
             start = stop
 

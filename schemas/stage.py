@@ -53,8 +53,8 @@ class Kept(Protocol):
 class StationStage(Kept, Protocol):
     """Takes packets of its kinds; its dues lie on a grid that its findings do not move.
 
-    The pipeline cuts packets at `next_due` as it was before the packet, so a due that a row makes must
-    never come earlier than the due before that row.
+    The pipeline cuts packets at full minutes of log time and at `next_due` as it was before the rows, so a
+    due that a row makes must lie at a later full minute than the row, or no earlier than the due before it.
     """
 
     kinds: frozenset[str]

@@ -23,9 +23,6 @@ from schemas.packet import Packet
 from schemas.stage import UnknownState
 from schemas.times import DAY, HOUR, MINUTE, Micros
 
-SPAN: Micros = 5 * MINUTE
-"""The pipeline hands on rows that lie within this much of log time, and cuts where a stage has a due."""
-
 
 @dataclasses.dataclass
 class Subject:
@@ -37,7 +34,7 @@ class Subject:
 
 
 class Drive:
-    """Gives packets to stages as the pipeline does: dues first, rows between dues in one piece."""
+    """Gives packets to stages as the pipeline does: dues first, rows between dues and full minutes in one piece."""
 
     def __init__(self, stages: Sequence[Any]) -> None:
         self.stations = [stage for stage in stages if hasattr(stage, "kinds")]
@@ -58,7 +55,7 @@ class Drive:
         while start < len(packet):
             self.until(int(log_us[start]))
             dues = [due for stage in self.stations if (due := stage.next_due()) is not None]
-            limit = min([*dues, int(log_us[start]) + SPAN])
+            limit = min([*dues, (int(log_us[start]) // MINUTE + 1) * MINUTE])
             stop = max(start + 1, int(np.searchsorted(log_us, limit, side="left")))
             self._span(packet.span(start, stop))
             start = stop

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from detectors.flash_flood import FlashFlood, FlashFloodParameters
-from detectors.rain import RainParameters, RainSignal
+from detectors.rain import RainParameters, RainSignal, Signal
 from detectors.rainfall import BUCKETS, Rainfall
 from schemas.packet import Packet
 from schemas.times import HOUR, MINUTE, from_micros
@@ -182,7 +182,7 @@ def test_an_hourly_reading_is_spread_evenly():
 
 
 def test_a_dry_gauge_does_not_rise_on_what_fell_long_ago():
-    parameters = RainParameters(signals=({"level": 1, "window_h": 12, "rain_mm": 50},))
+    parameters = RainParameters(signals=(Signal(level=1, window_h=12, rain_mm=50),))
     drive = Drive([RainSignal(parameters, BUNDLE)])
     readings = series(0, [24.0] + [0.0] * 30)
     drive.take(rain(BUNDLE.hash, readings))
@@ -196,8 +196,8 @@ def test_signals_out_of_order_are_refused():
     with pytest.raises(ValidationError, match="no later than that of level 3"):
         RainParameters(
             signals=(
-                {"level": 3, "window_h": 3, "rain_mm": 100},
-                {"level": 4, "window_h": 3, "rain_mm": 50},
+                Signal(level=3, window_h=3, rain_mm=100),
+                Signal(level=4, window_h=3, rain_mm=50),
             )
         )
 
