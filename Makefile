@@ -46,7 +46,7 @@ golden: dev  ## rewrite expected files through the public commands; read the dif
 	git --no-pager diff --stat
 
 reference: dev  ## write docs/reference/ again from the code
-	@$(BIN)/python docs/reference/generate.py
+	@$(BIN)/python -m docs.reference.generate
 
 acceptance: dev servers  ## all tests at full length: SEEDS=10 seeds of every scenario, KILLS=50 kills
 	@SEEDS=$(SEEDS) KILLS=$(KILLS) $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(T)

@@ -39,6 +39,8 @@ class SilenceParameters(BaseModel):
         How many of its own intervals a station may miss.
     floor_s
         The least limit by kind, seconds; kinds that are not named have `other_floor_s`.
+    other_floor_s
+        The least limit of the other kinds, seconds.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

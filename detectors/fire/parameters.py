@@ -21,7 +21,9 @@ class FireParameters(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     smoke_level: Level = 2
+    """Level of smoke that one camera has confirmed."""
     flame_level: Level = 3
+    """Level of flame that one camera has confirmed."""
     confidence: Part = 0.35
     """Mean confidence that the frames with a hit need."""
     least_confidence: Part = 0.05

@@ -48,17 +48,23 @@ class SeismicParameters(BaseModel):
     stations_confirm: Annotated[int, Field(ge=1)] = 2
     """Stations that must still fit it `confirm_s` later, or the event is cancelled [C]."""
     confirm_s: Positive = 10.0
+    """How long after it was opened an event must still have them [C]."""
     residual_max_s: Positive = 1.5
     """A pick that misses its predicted P by more is not used [C]."""
     misfit_max_s: Positive = 0.5
     """Mean residual of the picks used, above which a source is not believed [C]."""
     vp_km_s: Positive = 6.0
+    """Velocity of P in the crust [C]."""
     vs_km_s: Positive = 3.46
+    """Velocity of S in the crust [C]."""
     moho_km: Positive = 40.0
     """Depth of the head wave's layer; thickness of the crust under the basin's rim [C]."""
     pn_km_s: Positive = 8.0
+    """Velocity of the head wave below the crust [C]."""
     depths_km: tuple[Positive, ...] = (5.0, 10.0, 15.0, 20.0)
+    """Depths that are tried [C]."""
     search_radius_km: Positive = 200.0
+    """How far from the stations an epicentre is looked for [C]."""
 
     pd_radius_km: Positive = 100.0
     """Farthest station whose P amplitude counts for the magnitude."""
@@ -68,9 +74,13 @@ class SeismicParameters(BaseModel):
     """Attenuation of GB 18306-2015; auto: by the epicentre, west of Longmenshan or not."""
 
     blue_intensity: Annotated[int, Field(ge=1, le=12)] = 2
+    """Intensity from which an area is blue."""
     yellow_intensity: Annotated[int, Field(ge=1, le=12)] = 3
+    """Intensity from which an area is yellow."""
     orange_intensity: Annotated[int, Field(ge=1, le=12)] = 5
+    """Intensity from which an area is orange."""
     red_intensity: Annotated[int, Field(ge=1, le=12)] = 7
+    """Intensity from which an area is red."""
 
     update_s: Positive = 1.0
     """An event is graded at most that often."""

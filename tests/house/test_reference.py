@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 import ast
-import importlib
-import importlib.util
 import re
-from types import ModuleType
-from typing import Any
 
+import click
 import pytest
 
+from docs.reference import generate
+from docs.reference.settings import rows_of
+from runtime.cli import COMMANDS, fenghuo
 from tests.house.tree import PACKAGES, ROOT, tracked
 
 REFERENCE = ROOT / "docs" / "reference"
 
 
-@pytest.fixture(scope="module")
-def generate() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("generate", REFERENCE / "generate.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.mark.parametrize("page", ["metrics.md", "commands.md", "settings.md"])
-def test_page_says_what_the_code_says(generate: ModuleType, page: str) -> None:
+def test_page_says_what_the_code_says(page: str) -> None:
     assert (REFERENCE / page).exists(), "run: make reference"
     assert (REFERENCE / page).read_text(encoding="utf-8") == generate.PAGES[page](), "run: make reference"
 
@@ -58,11 +48,7 @@ def test_metrics_are_made_in_metrics_py_only() -> None:
                 )
 
 
-def test_every_command_has_a_file_and_help(generate: ModuleType) -> None:
-    import click
-
-    from runtime.cli import COMMANDS, fenghuo
-
+def test_every_command_has_a_file_and_help() -> None:
     described = dict(generate.commands_under(fenghuo, click.Context(fenghuo, info_name="fenghuo")))
     assert {f"fenghuo {name}" for name in COMMANDS} <= set(described)
     for path, printed in described.items():
@@ -74,10 +60,6 @@ def test_every_command_has_a_file_and_help(generate: ModuleType) -> None:
 
 
 def test_every_option_says_what_it_does() -> None:
-    import click
-
-    from runtime.cli import fenghuo
-
     silent: list[str] = []
 
     def look(command: click.Command, path: str) -> None:
@@ -97,10 +79,10 @@ def test_every_option_says_what_it_does() -> None:
     assert not silent
 
 
-def test_every_setting_says_what_it_does(generate: ModuleType) -> None:
-    silent: list[Any] = []
+def test_every_setting_says_what_it_does() -> None:
+    silent: list[str] = []
     for file, model in generate.settings_models().items():
-        rows = list(generate.settings_of(model))
+        rows = list(rows_of(model))
         assert rows, file
-        silent += [f"{file}: {row[0]}" for row in rows if not row[3]]
+        silent += [f"{file}: {row.name}" for row in rows if not row.does]
     assert not silent, "give these fields a description"
