@@ -21,13 +21,13 @@ DAY: Micros = 24 * HOUR
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 CHINA = timezone(timedelta(hours=8), "UTC+8")
-_MICROSECOND = timedelta(microseconds=1)
 _aware = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 def to_micros(moment: datetime) -> Micros:
     """Microseconds since 1970 of an aware datetime; exact, no float in between."""
-    return (moment - EPOCH) // _MICROSECOND
+    since = moment - EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def from_micros(micros: Micros) -> datetime:

@@ -134,17 +134,17 @@ def _decoded_lines(path: Path, on_bytes: Callable[[int], None]) -> Iterator[tupl
 
 
 def _decoded_blocks(path: Path, on_bytes: Callable[[int], None]) -> Iterator[tuple[Said | Reject, str]]:
-    number = 0
+    name, number = path.name, 0
     for lines in _blocks(path, on_bytes):
         readings = decode_lines(lines)
         if readings is not None:
             for said in readings:
                 number += 1
-                yield said, f"{path.name}:{number}"
+                yield said, f"{name}:{number}"
             continue
         for line in lines:
             number += 1
-            source = f"{path.name}:{number}"
+            source = f"{name}:{number}"
             decoded = decode(line, source, 0)
             for said in decoded.readings:
                 yield said, source
