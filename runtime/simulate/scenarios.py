@@ -54,8 +54,8 @@ class Scenario:
 STORM_START_US = to_micros(datetime(2026, 7, 17, 12, tzinfo=UTC))
 """20:00 in China: the day of warnings runs from 20:00 to 20:00."""
 STORM_HOURS = 24
-QUIET_START_US = to_micros(datetime(2026, 10, 31, 16, tzinfo=UTC))
-QUIET_DAYS = 30
+QUIET_START_US = to_micros(datetime(2026, 1, 31, 16, tzinfo=UTC))
+QUIET_DAYS = 28
 QUAKE_US = to_micros(datetime(2026, 5, 12, 6, 28, 4, tzinfo=UTC))
 FIRE_START_US = to_micros(datetime(2026, 3, 20, 4, tzinfo=UTC))
 FIRE_HOURS = 6
@@ -185,7 +185,7 @@ def _failing_slopes(
     counties = [str(place.areas.at_tier(p.area, Tier.COUNTY)) for p in points]
     courses: list[Course] = []
     used: set[str] = set()
-    for instrument, earliest_latest_h in (("displacement", (14.0, 14.6)), ("crack", (21.0, 22.0))):
+    for instrument, earliest_latest_h in (("displacement", (16.2, 16.8)), ("crack", (18.0, 18.6))):
         able = [
             k
             for k in np.argsort(-total_mm, kind="stable").tolist()
