@@ -37,7 +37,7 @@ class Document:
         """Line and column of a value, or of the nearest that contains it."""
         while path not in self._places and path:
             path = path[:-1]
-        return self._places.get(path, (1, 1))
+        return self._places.get(path, (0, 0))
 
     def fault(self, faults: Faults, path: KeyPath, message: str) -> None:
         """Note a fault of the value at a path."""
@@ -110,10 +110,15 @@ def validated(
         for detail in error.errors():
             path = (*section, *_without_tags(detail["loc"], content))
             sentence = _sentence(path, detail, model, detail["loc"])
-            # A rule over several settings is told of the one that its sentence begins with, where there is one.
-            first = (*path, *detail["msg"].removeprefix("Value error, ").partition(" ")[0].split("."))
-            document.fault(faults, first if document.has(first) else path, sentence)
+            document.fault(faults, _named_first(document, path, detail["msg"]), sentence)
         return None
+
+
+def _named_first(document: Document, path: KeyPath, message: str) -> KeyPath:
+    """The path of the setting with which a sentence about several begins, where the document has it; else `path`."""
+    word = message.removeprefix("Value error, ").partition(" ")[0].rstrip(":")
+    keys = tuple(word.split("."))
+    return next((place for place in ((*path, *keys), keys) if document.has(place)), path)
 
 
 def dotted(path: KeyPath) -> str:
@@ -152,9 +157,8 @@ def _sentence(path: KeyPath, detail: ErrorDetails, model: type[BaseModel], withi
     if kind == "missing":
         return f"{name} is missing; add it."
     if kind in ("value_error", "assertion_error"):
-        said = message.removeprefix("Value error, ").removeprefix("Assertion failed, ")
-        said = said.removeprefix(f"{name}: ").removeprefix(f"{name}.")
-        return f"{name}: {said}" if path else said
+        said = message.removeprefix("Value error, ").removeprefix("Assertion failed, ").rstrip(".") + "."
+        return f"{name}: {said}" if path and not said.startswith((f"{name}:", f"{name}.")) else said
     wanted = message[0].lower() + message[1:]
     hint = (
         "; write it in quotes" if kind == "string_type" and isinstance(detail["input"], int | float) else ""

@@ -1,0 +1,114 @@
+"""Settings: fenghuo.yaml, which says where things run; no warning depends on it but for status and association tier."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from ingest.sources.mqtt import MqttSettings
+from runtime.configuration.documents import Document, validated
+from runtime.configuration.faults import Faults
+from runtime.configuration.secrets import Secret
+from schemas.alert import Status
+from schemas.area import Tier
+from schemas.times import Time
+
+FILE = "fenghuo.yaml"
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class ClockSettings(_Section):
+    """A clock of its own for exercises, tests and old records (EXACT.md, rule 1)."""
+
+    starts_at: Time
+    """What the clock shows when the process starts."""
+    rate: float = Field(1.0, gt=0, le=100_000)
+    """Its seconds a second of the machine."""
+
+
+class KafkaSettings(_Section):
+    """The Kafka cluster of the second engine."""
+
+    bootstrap: tuple[str, ...] = ()
+    """`host:port` of some of its brokers."""
+
+
+class Brokers(_Section):
+    """Where messages come from and go to."""
+
+    mqtt: MqttSettings | None = None
+    """Left out: a broker inside the process, for demonstrations; it can lose messages."""
+    kafka: KafkaSettings = KafkaSettings()
+
+
+class Database(_Section):
+    """Where log, checkpoints and ledger are kept."""
+
+    folder: Path = Path("data")
+    """Embedded engine: holds `log.db` and `state.db`; relative to where `fenghuo` is started."""
+    url: str | None = None
+    """Kafka deployment: PostgreSQL, `postgresql+psycopg://user@host/name`, without the password."""
+    password: Secret | None = None
+    """The password of the PostgreSQL user."""
+    log_days: float = Field(30.0, gt=0)
+    """How long log records behind the checkpoint are kept."""
+
+    @model_validator(mode="after")
+    def _without_password(self) -> Database:
+        if self.url is not None and ":" in self.url.partition("//")[2].partition("@")[0] and "@" in self.url:
+            raise ValueError(
+                "url holds a password; take it out and write password: {env: NAME} or {file: PATH}"
+            )
+        return self
+
+
+class Ports(_Section):
+    """Where this process listens."""
+
+    address: str = "127.0.0.1"
+    """The address on which it listens; 0.0.0.0 for all."""
+    console: Port = 8080
+    """Page, API, `/metrics` and `/health`."""
+    broker: Port = 1883
+    """The broker inside the process, where `brokers.mqtt` is left out."""
+    token: Secret | None = None
+    """Bearer token that `POST /v1/readings` asks for; left out, it takes nothing."""
+
+
+class Channels(_Section):
+    """Placeholder."""
+
+
+class Settings(_Section):
+    """All of fenghuo.yaml."""
+
+    status: Status = Status.ACTUAL
+    """`actual`; `exercise` and `test` go to topics of their own and say so in every text."""
+    association_tier: Tier = Tier.CITY
+    """The tier of the areas whose stations are weighed together: one log and one pipeline each."""
+    clock: ClockSettings | None = None
+    """Left out: the machine's clock. Refused where the status is `actual`."""
+    brokers: Brokers = Brokers()
+    database: Database = Database()
+    ports: Ports = Ports()
+    channels: Channels = Channels()
+
+    @model_validator(mode="after")
+    def _own_clock_only_in_exercises(self) -> Settings:
+        if self.clock is not None and self.status is Status.ACTUAL:
+            raise ValueError("clock is for status exercise or test; take it out, or change the status")
+        return self
+
+
+CHANNELS = ("sms", "broadcast", "webhook")
+
+
+def read_settings(document: Document, faults: Faults) -> Settings | None:
+    """The settings of a document; None where it has a fault."""
+    return validated(document, (), document.content, Settings, faults)

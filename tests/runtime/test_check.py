@@ -1,0 +1,39 @@
+"""`fenghuo check`: every kind of fault by a bad sample configuration, with its exact message."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from runtime.cli import fenghuo
+
+CONFIGURATIONS = Path(__file__).parent.parent / "data" / "configurations"
+BAD = sorted(path for path in (CONFIGURATIONS / "faults").iterdir() if path.is_dir())
+
+
+@pytest.mark.parametrize("folder", BAD, ids=lambda path: path.name)
+def test_a_fault_is_named_with_file_line_and_how_to_mend_it(folder, golden):
+    result = CliRunner().invoke(fenghuo, ["check", str(folder)])
+
+    assert result.exit_code == 1, result.output
+    golden(folder / "expected.txt", result.stdout)
+    count = len(result.stdout.splitlines())
+    assert result.stderr == f"{folder}: {count} fault{'s' if count > 1 else ''}\n"
+
+
+@pytest.mark.parametrize(
+    "folder", [CONFIGURATIONS / "small", Path("deploy/bazhong")], ids=lambda path: path.name
+)
+def test_a_whole_configuration_is_told_in_one_line(folder):
+    result = CliRunner().invoke(fenghuo, ["check", str(folder)])
+
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith(f"{folder}: no fault. Areas: 1 city, ")
+    assert result.stdout.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [["check"], ["check", "no-such-folder"], ["check", ".", "--colour"]])
+def test_wrong_use_exits_with_2(words):
+    assert CliRunner().invoke(fenghuo, words).exit_code == 2
