@@ -180,4 +180,4 @@ class Queues(RuleBasedStateMachine):
 
 
 TestQueues = Queues.TestCase
-TestQueues.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestQueues.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
