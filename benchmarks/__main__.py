@@ -22,7 +22,7 @@ def names() -> list[str]:
 
 def line(ratio: Ratio) -> str:
     """One row of the table."""
-    return f"{ratio.name:<48} {ratio.ours_per_s:>13,.0f} {ratio.bare_per_s:>13,.0f} {ratio.ratio:>7.2f}  {ratio.unit}/s"
+    return f"{ratio.name:<48} {ratio.ours_per_s:>13,.0f} {ratio.bare_per_s:>13,.0f} {ratio.ratio:>7.3f}  {ratio.unit}/s"
 
 
 def main(wanted: list[str]) -> int:

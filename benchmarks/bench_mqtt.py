@@ -151,6 +151,4 @@ def ratios() -> Iterator[Ratio]:
             yield work
             leave(client)
 
-        yield compare(
-            "MQTT in by a bare paho subscriber, 5, QoS 1", "readings", READINGS, ours, bare, rounds=3
-        )
+        yield compare("MQTT 5, QoS 1, into the log by bare paho", "readings", READINGS, ours, bare, rounds=3)

@@ -31,7 +31,7 @@ def ratios() -> Iterator[Ratio]:
         os.sched_setaffinity(0, {min(cores)})
         try:
             yield compare(
-                "replay of storm by msgspec decoding, one core",
+                "replay of a storm by msgspec decoding, one core",
                 "readings",
                 len(lines),
                 ours=ready(lambda: replay([path], bundle)),
