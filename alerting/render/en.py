@@ -200,19 +200,23 @@ def sms_of_several(
     alerts: Sequence[Alert], places: Places, at: datetime, names: int, automatic: bool = False
 ) -> str:
     """Several alerts in one message: what and where by group, at most `names` places a group."""
-    parts = []
+    parts, issuer, advised = [], "", set[Hazard]()
     groups = groups_of(alerts)
     for group in groups:
         first = group[0]
+        more = f" and {len(group) - names} more" if len(group) > names else ""
         if first.hazard is Hazard.STATION:
             faults = ", ".join(fault(alert, places) for alert in group[:names])
-            more = f" and {len(group) - names} more" if len(group) > names else ""
             parts.append(f"{faults}{more}. {instruction(first)}")
             continue
+        who = "" if first.issuer == issuer else f"{first.issuer} {minute_en(at)} "
+        issuer = first.issuer
+        advice = "" if first.hazard in advised else instruction_of(first)
+        if first.type == "cancel" and len(groups) > 1:
+            advice = ""
+        advised.add(first.hazard)
         where = ", ".join(dict.fromkeys(places.full(alert.area) for alert in group[:names]))
-        more = f" and {len(group) - names} more" if len(group) > names else ""
-        advice = instruction_of(first) if first.type != "cancel" or len(groups) == 1 else ""
-        what = f"{first.issuer} {minute_en(at)} {verb(first)} {named(first.hazard, spoken_level(first))}"
+        what = f"{who}{verb(first)} {named(first.hazard, spoken_level(first))}"
         parts.append(f"{what}: {where}{more}. {advice}".strip())
     return _signed(alerts[0], automatic, " ".join(parts))
 

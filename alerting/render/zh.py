@@ -286,7 +286,7 @@ def sms_of_several(
     alerts: Sequence[Alert], places: Places, at: datetime, names: int, automatic: bool = False
 ) -> str:
     """Several alerts in one message: what and where by group, at most `names` places a group."""
-    parts = []
+    parts, issuer, advised = [], "", set[Hazard]()
     groups = groups_of(alerts)
     for group in groups:
         first = group[0]
@@ -295,9 +295,15 @@ def sms_of_several(
             more = f"等{len(group)}台" if len(group) > names else ""
             parts.append(f"监测设备{'，'.join(faults[:names])}{more}。{instruction(first)}")
             continue
-        what = f"{first.issuer}{minute_zh(at)}{verb(first)}{subject(first, places)}"
-        advice = instruction_of(first) if first.type != "cancel" or len(groups) == 1 else ""
-        parts.append(f"{what}：{place_list([a.area for a in group], places, names)}。{advice}")
+        # Who and when is said once, what to do once a hazard: that of its highest level.
+        who = "" if first.issuer == issuer else f"{first.issuer}{minute_zh(at)}"
+        issuer = first.issuer
+        advice = "" if first.hazard in advised else instruction_of(first)
+        if first.type == "cancel" and len(groups) > 1:
+            advice = ""
+        advised.add(first.hazard)
+        where = place_list([alert.area for alert in group], places, names)
+        parts.append(f"{who}{verb(first)}{subject(first, places)}：{where}。{advice}")
     return _signed(alerts[0], places, automatic, "".join(parts))
 
 
