@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -260,7 +261,7 @@ def test_no_sequence_of_silence_lowers_a_level_or_lets_it_run_out(level, silence
     versions = [alert for alert in core.alerts if alert.hazard is Hazard.LANDSLIDE]
     assert {alert.level for alert in versions} == {level}
     assert versions[-1].expires_at > from_micros(now)
-    for before, after in zip(versions, versions[1:], strict=False):
+    for before, after in pairwise(versions):
         assert after.issued_at < before.expires_at
 
 

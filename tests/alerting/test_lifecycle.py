@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from pydantic import ValidationError
 
@@ -197,7 +199,7 @@ def test_before_it_expires_a_chain_is_extended_at_its_level():
     core.until(T0 + 10 * DAY)
     assert {alert.level for alert in core.alerts} == {4}
     assert all(not alert.reaches_people for alert in core.alerts[1:])
-    for before, after in zip(core.alerts, core.alerts[1:], strict=False):
+    for before, after in pairwise(core.alerts):
         assert before.issued_at < after.issued_at < before.expires_at < after.expires_at
 
 

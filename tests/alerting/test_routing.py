@@ -25,6 +25,7 @@ from tests.alerting.town import (
     flood,
     rain,
     silence,
+    why,
 )
 
 RESPONSIBLE = {"5119-duty", f"{COUNTY}-duty", f"{TOWNSHIP}-duty"}
@@ -262,7 +263,7 @@ def test_a_release_of_what_was_not_seen_is_refused(fields, because):
     core.find(finding(2))
     core.find(finding(3, T0 + HOUR, number=2))
     named = {k: core.alerts[0].id if v == "CHAIN" else v for k, v in fields.items()}
-    assert because in core.do(act("release", at=T0 + HOUR, **named)).refused_because
+    assert because in why(core.do(act("release", at=T0 + HOUR, **named)))
 
 
 def test_a_release_happens_once():
@@ -280,7 +281,7 @@ def test_what_ended_is_not_released():
     core.find(finding(3))
     core.find(finding(0, T0 + HOUR, number=2))
     judged = core.do(act("release", alert=core.alerts[0].id, version=2, at=T0 + HOUR))
-    assert judged.refused_because == "the alert is already cancelled"
+    assert why(judged) == "the alert is already cancelled"
 
 
 def test_the_end_of_what_was_held_supersedes_it():

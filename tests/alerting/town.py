@@ -155,6 +155,12 @@ def act(name: Any, id_: str = "act-1", *, by: str = "王值班", at: Micros = T0
     return Act(id=id_, act=name, by=by, at=from_micros(at), **fields)
 
 
+def why(judged: Act) -> str:
+    """Why an act was refused; empty where it was done."""
+    assert (judged.outcome == "refused") == (judged.refused_because is not None)
+    return judged.refused_because or ""
+
+
 class Core:
     """Lifecycle and routing in the order in which the pipeline drives them."""
 
