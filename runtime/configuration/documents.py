@@ -109,8 +109,7 @@ def validated(
     except ValidationError as error:
         for detail in error.errors():
             path = (*section, *_without_tags(detail["loc"], content))
-            sentence = _sentence(path, detail, model, detail["loc"])
-            document.fault(faults, _named_first(document, path, detail["msg"]), sentence)
+            document.fault(faults, _named_first(document, path, detail["msg"]), sentence(path, detail, model))
         return None
 
 
@@ -146,11 +145,12 @@ def _without_tags(path: KeyPath, content: Any) -> KeyPath:
     return tuple(kept)
 
 
-def _sentence(path: KeyPath, detail: ErrorDetails, model: type[BaseModel], within: KeyPath) -> str:
+def sentence(path: KeyPath, detail: ErrorDetails, model: type[BaseModel]) -> str:
+    """What is wrong with the value at a path, by the model's word, and how to mend it."""
     name = dotted(path) or "the file"
     kind, message = detail["type"], detail["msg"]
     if kind == "extra_forbidden":
-        known = _fields_at(model, within[:-1])
+        known = _fields_at(model, detail["loc"][:-1])
         hint = did_you_mean(str(path[-1]), known)
         listed = f"; known are {', '.join(sorted(known))}" if known else ""
         return f"{name} is no setting{hint}{listed}."

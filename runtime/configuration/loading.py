@@ -36,7 +36,7 @@ class Configuration:
     folder
         Where it was read.
     bundle
-        All that decisions read, with its hash (EXACT.md, rule 17).
+        All that decisions read, with its hash (docs/exactness.md, rule 17).
     policy
         The sections of policy.yaml as models; the same content as `bundle.policy`.
     settings

@@ -24,7 +24,7 @@ class _Section(BaseModel):
 
 
 class ClockSettings(_Section):
-    """A clock of its own for exercises, tests and old records (EXACT.md, rule 1)."""
+    """A clock of its own for exercises, tests and old records (docs/exactness.md, rule 1)."""
 
     starts_at: Time
     """What the clock shows when the process starts."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from runtime.configuration.areas import FILE as AREAS_FILE
 from runtime.configuration.areas import AreaTable
 from runtime.configuration.faults import Faults
 from runtime.configuration.outlines import Counties
+from runtime.configuration.parameters import check_parameters
 from runtime.configuration.tables import Row, did_you_mean, read_table
 from schemas.area import AreaIndex, Tier
 from schemas.station import INTERVAL_S, Station, StationIndex
@@ -19,9 +19,6 @@ FILE = "stations.csv"
 COLUMNS = ("id", "kind", "name", "lon", "lat", "elevation_m", "area", "watches", "parameters")
 ID = re.compile(r"[^\s/+#\x00-\x1f]{1,64}")
 """An id is a level of an MQTT topic."""
-
-Check = Callable[[Any], str | None]
-"""Says what a parameter should be, or None where it is right."""
 
 
 def read_stations(folder: Path, areas: AreaTable, faults: Faults) -> StationIndex:
@@ -59,7 +56,7 @@ def _station(row: Row, areas: AreaTable) -> Station | None:
                 f"{row['id']} watches area {code}, which {AREAS_FILE} lacks; add the area or mend the code."
             )
     if kind is not None and parameters is not None:
-        _check_parameters(row, kind, parameters)
+        check_parameters(row, kind, parameters)
     if id is None or kind is None or name is None or area is None or parameters is None:
         return None
     if lon is None or lat is None:
@@ -100,52 +97,3 @@ def _check_counties(
             f"{station.id} stands at {station.lon:g}, {station.lat:g}, {where}, but its area {station.area} is in "
             f"{areas[own].name} ({own}); mend lon and lat, or the area."
         )
-
-
-def _positive(value: Any) -> str | None:
-    return None if _is_number(value) and value > 0 else "a number above 0"
-
-
-def _interval(value: Any) -> str | None:
-    return None if value is None else _positive(value) and "a number of seconds above 0, or null (triggered)"
-
-
-def _azimuth(value: Any) -> str | None:
-    return None if _is_number(value) and 0 <= value <= 360 else "degrees from north, 0 to 360"
-
-
-def _channels(value: Any) -> str | None:
-    right = isinstance(value, list) and value and all(isinstance(v, str) and len(v) == 3 for v in value)
-    return None if right else 'a list of SEED codes such as ["HNZ", "HNN", "HNE"]'
-
-
-def _ground_motion(value: Any) -> str | None:
-    return None if value in ("m/s2", "m/s") else '"m/s2" or "m/s"'
-
-
-def _object(value: Any) -> str | None:
-    return None if isinstance(value, dict) else "an object of tests and limits"
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-ANY_KIND: Mapping[str, Check] = {"interval_s": _interval, "qc": _object}
-PARAMETERS: Mapping[str, Mapping[str, Check]] = {
-    "seismic": {"gain": _positive, "unit": _ground_motion, "channels": _channels},
-    "landslide": {"slope_azimuth_deg": _azimuth},
-    "camera": {"height_m": _positive, "range_m": _positive},
-}
-
-
-def _check_parameters(row: Row, kind: str, parameters: Mapping[str, Any]) -> None:
-    known = {**ANY_KIND, **PARAMETERS.get(kind, {})}
-    for name, value in parameters.items():
-        if name not in known:
-            hint = did_you_mean(name, [*known])
-            row.fault(
-                f"parameter {name} is unknown for kind {kind}{hint}; known are {', '.join(sorted(known))}."
-            )
-        elif (wanted := known[name](value)) is not None:
-            row.fault(f"parameter {name} is {value!r}; write {wanted}.")
