@@ -21,6 +21,7 @@ _SLOWEST_KM_S = 2.8
 _TRAIN_END_S = 2.0
 _LATE_S = 2.0
 _ROUNDS = 2
+_MOVEOUT = 0.04
 
 
 class Hypocentre(msgspec.Struct, frozen=True):
@@ -144,7 +145,14 @@ class Associator:
             used = {station: pick for station, pick in used.items() if self.fits(source, pick)}
         if len(used) < self.parameters.stations_min or source.misfit_s > self.parameters.misfit_max_s:
             return None
-        return Fit(source, used)
+        return Fit(source, used) if self._moves_out(used) else None
+
+    def _moves_out(self, used: Mapping[str, Pick]) -> bool:
+        """Whether picks spread in time as a wave that travels, not as a power cut that is everywhere at once."""
+        times = [pick.picked_us for pick in used.values()]
+        places = [self.stations[station] for station in used]
+        span_km = max(distance_km(a.lon, a.lat, b.lon, b.lat) for a in places for b in places)
+        return max(times) - min(times) > _MOVEOUT * span_km / self.parameters.vp_km_s * SECOND
 
     def _locate(self, picks: Mapping[str, Pick], heard_us: Mapping[str, Micros]) -> Hypocentre:
         zero_us = min(pick.picked_us for pick in picks.values())
