@@ -39,7 +39,7 @@ def test_a_reading_is_what_the_record_says():
     first = pymseed.MS3Record.parse(CONTENT, unpack_data=True)
     (reading,), _ = decoded(CONTENT[:RECORD])
     assert reading.station == "OE.MX000"
-    assert reading.channel == "BN1"
+    assert reading.channel == "BNZ"
     assert reading.unit == "count"
     assert reading.sample_rate_hz == pytest.approx(31.3265, abs=1e-3)
     assert reading.samples == list(first.np_datasamples)
