@@ -133,9 +133,10 @@ def _without_tags(path: KeyPath, content: Any) -> KeyPath:
         last = index == len(path) - 1
         if isinstance(content, dict):
             keys = {str(key): value for key, value in content.items()}
-            if str(part) in keys:
-                content = keys[str(part)]
-            elif not last:
+            part = str(part)
+            if part in keys:
+                content = keys[part]
+            elif not last or part == "[key]":
                 continue
         elif isinstance(content, list) and isinstance(part, int) and part < len(content):
             content = content[part]

@@ -12,7 +12,7 @@ from runtime.configuration.documents import read_document
 from runtime.configuration.faults import ConfigurationError, Faults
 from runtime.configuration.outlines import outline_file
 from runtime.configuration.policy import FILE as POLICY_FILE
-from runtime.configuration.policy import Policy, read_policy
+from runtime.configuration.policy import Policy, check_names, read_policy
 from runtime.configuration.reach import check_reach
 from runtime.configuration.recipients import FILE as RECIPIENTS_FILE
 from runtime.configuration.recipients import read_recipients
@@ -85,6 +85,7 @@ def examine(folder: Path) -> tuple[Configuration | None, Faults]:
     settings = read_settings(read_document(folder, SETTINGS_FILE, faults), faults)
     if policy is not None:
         with_recipients = (folder / RECIPIENTS_FILE).exists()
+        check_names(policy, areas, policy_document, faults)
         check_reach(policy, areas, directory if with_recipients else None, policy_document, faults)
     if len(faults) or policy is None or settings is None:
         return None, faults

@@ -18,9 +18,12 @@ from detectors.rain import RainParameters
 from detectors.seismic import SeismicParameters
 from detectors.silence import SilenceParameters
 from ingest.quality import QualityParameters
+from runtime.configuration.areas import FILE as AREAS_FILE
+from runtime.configuration.areas import AreaTable
 from runtime.configuration.documents import Document, validated
 from runtime.configuration.faults import Faults
 from runtime.configuration.tables import did_you_mean
+from schemas.packet import COLUMNS
 
 FILE = "policy.yaml"
 
@@ -66,3 +69,24 @@ def read_policy(document: Document, faults: Faults) -> Policy | None:
         else:
             sections[name] = section
     return Policy(**sections) if whole else None
+
+
+def check_names(policy: Policy, areas: AreaTable, document: Document, faults: Faults) -> None:
+    """Name areas and fields in the policy that there are not."""
+    for code in policy.flash_flood.areas:
+        if areas.lacks(code):
+            document.fault(
+                faults,
+                ("flash_flood", "areas", code),
+                f"flash_flood.areas has area {code}, which {AREAS_FILE} lacks; add the area or mend the code.",
+            )
+    fields = [*COLUMNS["landslide"]]
+    for field in policy.quality.fields:
+        if field not in fields:
+            hint = did_you_mean(field, fields)
+            known = ", ".join(fields)
+            document.fault(
+                faults,
+                ("quality", "fields", field),
+                f"quality.fields.{field} limits nothing that a landslide point measures{hint}; known are {known}.",
+            )

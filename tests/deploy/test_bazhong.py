@@ -12,6 +12,8 @@ import pytest
 from deploy.bazhong.build import geometry
 from deploy.bazhong.build.__main__ import FOLDER, make
 from deploy.bazhong.build.places import COUNTIES
+from runtime.configuration import Policy, load
+from schemas.alert import Status
 
 TOWNSHIPS = {"511902": 25, "511903": 18, "511921": 33, "511922": 32, "511923": 31}
 
@@ -129,3 +131,17 @@ def test_every_village_has_an_officer_and_a_loudspeaker_and_no_address_can_be_di
             assert "example" in address
             if channel == "sms":
                 assert len(address) <= 20, "an SMPP destination holds 20 characters"
+
+
+def test_the_shipped_policy_spells_out_the_defaults():
+    assert load(FOLDER).policy == Policy(), (
+        "a default has changed: bring deploy/bazhong/policy.yaml up to date"
+    )
+
+
+def test_the_shipped_place_is_an_exercise():
+    configuration = load(FOLDER)
+
+    assert configuration.settings.status is Status.EXERCISE
+    assert configuration.bundle.associations == ("5119",)
+    assert configuration.outlines == FOLDER / "outlines.geojson"
