@@ -14,6 +14,7 @@ from schemas.alert import Alert
 from schemas.area import Tier
 from schemas.bundle import Bundle
 from schemas.recipient import Recipient
+from schemas.times import SECOND
 
 
 @dataclass(frozen=True)
@@ -131,14 +132,14 @@ class Decider:
                     area=recipient.area,
                     route=route.name,
                     why=why,
-                    release=_release(route, rule),
+                    release=self._release(route, rule, alert),
                 ),
             )
 
-
-def _release(route: Route, rule: ReleaseRule) -> str:
-    if route.audience == "responsible" or rule.by == "nobody":
-        return "at once"
-    if rule.deadline_s is None:
-        return "held until one person releases it"
-    return f"held until one person releases it, after {rule.deadline_s:g} s by itself (自动发布)"
+    def _release(self, route: Route, rule: ReleaseRule, alert: Alert) -> str:
+        if route.audience == "responsible" or rule.by == "nobody":
+            window_s = self._policy.window_us(alert) // SECOND
+            return f"gathered for {window_s} s" if window_s else "at once"
+        if rule.deadline_s is None:
+            return "held until one person releases it"
+        return f"held until one person releases it, after {rule.deadline_s:g} s by itself (自动发布)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ from schemas.times import EPOCH, to_micros
 
 _LEVELS = {Level(number).colour: number for number in range(1, 5)}
 _SHOWN = 12
+_WIDTH = 170
 
 
 @click.group()
@@ -68,7 +70,9 @@ def test(folder: Path, hazard: str, level: str, area: str, origin: str, everyone
     )
     decider = Decider(policy.routing, bundle)
     decisions = decider.decide(alert)
-    _show(Console(), configuration, alert, decisions, decider.remarks(alert), everyone)
+    # In a file or a pipe nothing tells how wide a line may be.
+    console = Console(width=None if sys.stdout.isatty() else _WIDTH)
+    _show(console, configuration, alert, decisions, decider.remarks(alert), everyone)
     if not decisions:
         raise click.exceptions.Exit(1)
 
@@ -109,29 +113,22 @@ def _show(
     areas = configuration.bundle.areas
     console.print(alert.headline, style="bold", highlight=False)
     tiers = ", ".join(alert.tiers)
-    console.print(
-        f"area {alert.area} {areas[alert.area].name}; tiers told: {tiers}; issuer {alert.issuer}\n",
-        highlight=False,
-    )
-    table = Table(
-        "tier", "area", "recipient", "role", "channel", "audience", "when", "route", "why", box=None
-    )
+    console.print(f"area {alert.area} {areas[alert.area].name}; tiers {tiers}", highlight=False)
+    console.print(f"issuer {alert.issuer}\n", highlight=False)
+    table = Table("tier", "area", "recipient", "by", "when", "why", box=None)
     for tier in TIERS:
         of_tier = [decision for decision in decisions if decision.tier is tier]
         for decision in of_tier if everyone else of_tier[:_SHOWN]:
             table.add_row(
                 tier,
-                f"{decision.area} {areas[decision.area].name}",
+                areas[decision.area].name,
                 decision.recipient,
-                decision.role,
                 decision.channel,
-                decision.audience,
-                decision.release,
-                decision.route,
-                decision.why,
+                f"{decision.audience}: {decision.release}",
+                f"route {decision.route}, role {decision.role}; {decision.why}",
             )
         if len(of_tier) > _SHOWN and not everyone:
-            table.add_row(tier, f"… and {len(of_tier) - _SHOWN} more", *[""] * 7)
+            table.add_row(tier, f"… and {len(of_tier) - _SHOWN} more", *[""] * 4)
     console.print(table)
     for remark in remarks:
         console.print(remark, highlight=False)

@@ -157,7 +157,7 @@ def test_one_warning_by_hand_for_a_hazard_and_area():
     core = Core()
     core.do(act("issue", "one", content=WARNING))
     judged = core.do(act("issue", "two", content=WARNING))
-    assert f"{core.alerts[0].id} by hand for the same hazard and area is in why(force" in judged)
+    assert f"{core.alerts[0].id} by hand for the same hazard and area is in force" in why(judged)
 
 
 def test_each_department_warning_is_its_own_and_its_senders():

@@ -79,9 +79,8 @@ def day() -> Core:
 
 def in_the_worst_hour(core: Core, recipient: str) -> int:
     """The most SMS below red that one recipient gets in any hour."""
-    times = [
-        to_micros(n.first_due_at) for n in core.due(recipient) if n.channel == "sms" and n.level < Level.RED
-    ]
+    below_red = [n for n in core.due(recipient) if n.channel == "sms" and n.level < Level.RED]
+    times = [to_micros(n.first_due_at) for n in below_red if n.first_due_at is not None]
     return max((sum(start <= time <= start + HOUR for time in times) for start in times), default=0)
 
 
@@ -122,6 +121,7 @@ def test_what_the_limit_keeps_back_waits_ten_minutes_at_most(day):
     window = {1: 10 * MINUTE, 2: 10 * MINUTE, 3: MINUTE, 4: 0, 0: 10 * MINUTE}
     levels = {(alert.id, alert.version): alert.level for alert in day.alerts}
     for notice in day.due(f"{CITY}-duty"):
+        assert notice.first_due_at is not None
         for version in notice.alerts:
             key = (version.id, version.version)
             assert to_micros(notice.first_due_at) - issued[key] <= window[levels[key]] + 10 * MINUTE
