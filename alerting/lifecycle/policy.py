@@ -71,20 +71,25 @@ class LifecyclePolicy(BaseModel):
         Language of headline, description, instruction and speech.
     chain_tier
         The tier whose area a chain of that hazard has; a finding is lifted to it.
-    tiers, tiers_by_hazard
-        Who is told at each colour; the second holds exceptions for single hazards.
+    tiers
+        Who is told at each colour.
+    tiers_by_hazard
+        Exceptions to `tiers` for single hazards: the colours that differ.
     expires_s
-        Seconds from a version's issue to its `expires_at`.
+        Seconds from a version's issue to its `expires_at`, by hazard.
     extend_before_s
         How long before `expires_at` a chain that nothing has lowered is extended.
     ends
         `by_evidence`: a chain is extended until fresh good evidence or a person ends it; `by_time`: it
         ends when it expires. Warnings issued by hand or by a department always end by time.
-    cancel_by, cancel_silent_by
-        How many people a cancel by hand takes; the second while no valid data hold the level up.
-    issuer, issuers
-        Whose warning it is; `{city}`, `{county}`, `{township}` and `{area}` become names. The second holds
-        exceptions for single hazards.
+    cancel_by
+        How many people a cancel by hand takes.
+    cancel_silent_by
+        How many it takes while no valid data hold the level up.
+    issuer
+        Whose warning it is; `{city}`, `{county}`, `{township}` and `{area}` become names.
+    issuers
+        Exceptions to `issuer` for single hazards.
     repeat
         How often a loudspeaker reads the text.
     remember_s

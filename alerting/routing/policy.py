@@ -31,7 +31,17 @@ PEOPLE_HAZARDS: tuple[Hazard, ...] = tuple(hazard for hazard in Hazard if hazard
 
 
 class _Matches(BaseModel):
-    """What a line of policy is about; an empty list stands for all (of hazards: all but `station`)."""
+    """What a line of policy is about.
+
+    Attributes
+    ----------
+    hazards
+        Which hazards; none named: all but `station`.
+    colours
+        Which colours; none named: all. A cancel has the colour that it ends.
+    origins
+        Whose conclusion: `detector`, `manual`, `department`, `neighbour`; none named: all.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -50,9 +60,20 @@ class _Matches(BaseModel):
 
 
 class Route(_Matches):
-    """Who is told: recipients of these roles, at these tiers among the alert's own, by these channels.
+    """Who is told.
 
-    `tiers` and `channels` may be empty for all; a channel is used only by a recipient who has it.
+    Attributes
+    ----------
+    name
+        What `fenghuo route test` calls it.
+    audience
+        `responsible`: told at once; `public`: told when a rule of `releases` lets it go.
+    roles
+        Roles of the recipients, as recipients.csv has them.
+    tiers
+        Tiers of the recipients, among those that the alert is told at; none named: all.
+    channels
+        Channels that may be used, where a recipient has them; none named: all.
     """
 
     name: Annotated[str, Field(min_length=1)]
@@ -65,8 +86,12 @@ class Route(_Matches):
 class ReleaseRule(_Matches):
     """Who lets a version go to the public; the first rule that matches holds.
 
-    `by`: `nobody` (it goes at once), `one` (a person's act of release), `never`. `deadline_s`: seconds after
-    which what is still held goes by itself, marked 自动发布; None for never.
+    Attributes
+    ----------
+    by
+        `nobody`: it goes at once; `one`: a person releases it; `never`: it is not for the public.
+    deadline_s
+        Seconds after which what is still held goes by itself, marked 自动发布; without it, it waits.
     """
 
     by: Literal["nobody", "one", "never"]
@@ -78,6 +103,13 @@ class Limit(BaseModel):
 
     What has to wait is gathered into one notice, so that nobody misses a warning. In any hour that is at
     most `burst` + 3600 / `every_s`.
+
+    Attributes
+    ----------
+    burst
+        How many may go at once after a quiet time.
+    every_s
+        After those, one in so many seconds.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -130,8 +162,10 @@ class RoutingPolicy(BaseModel):
         Channels that read aloud.
     max_parts
         Longest text that lists places, in short messages.
-    notice_expires_s, notice_expires_s_by_hazard
+    notice_expires_s
         After how many seconds an unsent notice is not worth sending.
+    notice_expires_s_by_hazard
+        Exceptions to `notice_expires_s` for single hazards.
     remember_s
         How long an ended alert is known.
     """

@@ -25,7 +25,13 @@ from schemas.station import StationIndex
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Configuration that has the names of the areas; without it they are called by their codes.",
 )
-@click.option("--language", type=click.Choice(["zh", "en"]), default="zh", show_default=True)
+@click.option(
+    "--language",
+    type=click.Choice(["zh", "en"]),
+    default="zh",
+    show_default=True,
+    help="Language of the words in the alert, as the XML names it.",
+)
 def cap(alert: BinaryIO, folder: Path | None, language: str) -> None:
     """Write the alert in ALERT.json ("-": standard input) as CAP 1.2 XML.
 

@@ -35,7 +35,12 @@ def route() -> None:
 
 @route.command("test")
 @click.argument("folder", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--hazard", required=True, type=click.Choice([str(hazard) for hazard in Hazard]))
+@click.option(
+    "--hazard",
+    required=True,
+    type=click.Choice([str(hazard) for hazard in Hazard]),
+    help="What threatens; `station` for a sick instrument.",
+)
 @click.option(
     "--level", required=True, type=click.Choice([*_LEVELS, "1", "2", "3", "4"]), help="A colour, or 1 to 4."
 )
@@ -47,6 +52,7 @@ def route() -> None:
     type=click.Choice([str(Origin.DETECTOR), str(Origin.MANUAL), str(Origin.DEPARTMENT)]),
     default=str(Origin.DETECTOR),
     show_default=True,
+    help="Whose conclusion it is: our own, a warning by hand, or a department's.",
 )
 @click.option(
     "--all", "everyone", is_flag=True, help=f"Every recipient, not the first {_SHOWN} of each tier."
