@@ -15,7 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.landslide.kinematics import Failure, inverse_velocity_failure, line, tangential_angle_deg
+from detectors.landslide.failure import WINDOWS_H, Outlook, outlook, sparse_outlook
+from detectors.landslide.kinematics import line, tangential_angle_deg
 from detectors.landslide.measure import (
     DAY_RISE,
     DENSE,
@@ -30,8 +31,6 @@ from detectors.landslide.parameters import LandslideParameters
 from detectors.landslide.ring import KINDS, SERIES_OF_KIND, SLOTS, Floats, Places, Ring
 
 _TILT = 3
-_FIT_HOURS = 48
-_FIT_WINDOW = 6
 _DENSE_WINDOWS = np.array([estimator.window_h for estimator in DENSE])
 _SPARSE_WINDOWS = np.array([estimator.window_h for estimator in SPARSE])
 
@@ -50,8 +49,8 @@ class KindGrade(NamedTuple):
     day_rise: float
     window_h: float
     v0: float
-    failure: Failure | None
-    """In days since the epoch."""
+    outlook: Outlook | None
+    """When it would fail; None where that cannot be told."""
     known: bool
 
 
@@ -168,25 +167,36 @@ class Grader:
         if m >= parameters.persistence:
             agreed = min(single, int(earlier.level.min()))
         level = max(agreed, min(single, agreed + 1)) if agreed else 0
-        failure = None
+        velocity = float(newest.velocity[0])
+        ahead = None
         if level >= 2 and kind != _TILT:
-            failure = self._failure(kind, place, hours, noise, v0, sparse)
-            if failure is not None:
-                now = float(self._ring.mean_time[kind][int(hours[-1]) % SLOTS, place]) / 24.0
-                life = parameters.life_level((failure.at - now) * 24.0)
-                level = max(level, min(life, level + 1))
+            ahead = self._outlook(kind, place, int(hours[-1]), noise, sparse)
+            if ahead is not None:
+                level = max(level, min(self._by_law(ahead, v0), level + 1))
+                if ahead.velocity_mm_day is not None:
+                    velocity = max(ahead.velocity_mm_day, 0.0 if math.isnan(velocity) else velocity)
         return KindGrade(
             KINDS[kind],
             level,
             single,
-            float(newest.velocity[0]),
+            velocity,
             float(newest.sigma[0]),
             float(newest.day_rise[0]),
             float(newest.window_h[0]),
             v0,
-            failure,
+            ahead,
             bool(newest.known[0]),
         )
+
+    def _by_law(self, ahead: Outlook, v0: float) -> int:
+        """The level of a remaining life and of the velocity by the law."""
+        # As long as it may never fail, the law raises nothing.
+        if ahead.latest_h is None:
+            return 0
+        level = self._parameters.life_level(ahead.left_h)
+        if ahead.velocity_mm_day is not None:
+            level = max(level, self._parameters.angle_level(tangential_angle_deg(ahead.velocity_mm_day, v0)))
+        return level
 
     def _v0_of(self, kind: int, place: int, end_hour: int, noise: float) -> float:
         """The velocity of the constant stage: the station's, else that of ten days before the last two, else default."""
@@ -209,47 +219,27 @@ class Grader:
             return base
         return max(base, whole.slope)
 
-    def _failure(
-        self, kind: int, place: int, hours: NDArray[np.int64], noise: float, v0: float, sparse: bool
-    ) -> Failure | None:
-        """Time of failure by inverse velocity, days since the epoch, from velocities since the onset."""
+    def _outlook(self, kind: int, place: int, end_hour: int, noise: float, sparse: bool) -> Outlook | None:
+        """How the movement of a point would end, from its last days."""
         parameters = self._parameters
-        now = int(hours[-1])
-        times, values = self._series(kind, place, now - (SLOTS - 1 if sparse else _FIT_HOURS), now)
-        at, speed = [], []
         if sparse:
-            for k in range(len(times)):
-                inside = (times > times[k] - 5.0) & (times <= times[k])
-                inside = (
-                    inside
-                    if inside.sum() >= parameters.least_points
-                    else (times > times[k] - 7.0) & (times <= times[k])
-                )
-                fit = line(times[inside], values[inside]) if inside.sum() >= 4 else None
-                if fit is not None:
-                    at.append(float(times[k]))
-                    speed.append(fit.slope)
-        else:
-            values = without_spikes(values[::-1, None], np.array([noise]))[::-1, 0]
-            times, values = times[~np.isnan(values)], values[~np.isnan(values)]
-            for k in range(_FIT_WINDOW - 1, len(times)):
-                part = slice(k - _FIT_WINDOW + 1, k + 1)
-                fit = line(times[part], values[part])
-                if fit is not None:
-                    at.append(fit.mean_x)
-                    speed.append(fit.slope)
-        onset = len(speed)
-        while onset > 0 and speed[onset - 1] > 0.9 * v0:
-            onset -= 1
-        found = inverse_velocity_failure(
-            np.array(at[onset:]),
-            np.array(speed[onset:]),
+            days, values = self._series(kind, place, end_hour - SLOTS, end_hour)
+            return sparse_outlook(
+                days, values, least=parameters.sparse_failure_points, least_r2=parameters.failure_r2
+            )
+        days, values = self._series(kind, place, end_hour - int(WINDOWS_H[-1]), end_hour)
+        values = without_spikes(values[::-1, None], np.array([noise]))[::-1, 0]
+        held = ~np.isnan(values)
+        return outlook(
+            days[held] * 24.0,
+            values[held],
+            noise,
+            windows_h=WINDOWS_H,
             least=parameters.failure_points,
             least_r2=parameters.failure_r2,
+            least_gain=parameters.failure_gain,
+            daily_cycle=parameters.instrument(KINDS[kind]).daily_cycle,
         )
-        if found is None or found.at <= float(times[-1]):
-            return None
-        return found
 
     def _series(self, kind: int, place: int, from_hour: int, to_hour: int) -> tuple[Floats, Floats]:
         """Times (days) and values of a kind's buckets within hours, in order of time."""

@@ -186,7 +186,7 @@ def without_spikes(value: Floats, noise: Floats) -> Floats:
     return cleaned
 
 
-def noise_of(value: Floats, least_differences: int = 12) -> tuple[Floats, NDArray[np.int64]]:
+def noise_of(value: Floats, least_differences: int, caution: float) -> tuple[Floats, NDArray[np.int64]]:
     """Noise of one reading from second differences, robustly; (m,), and how many differences told it.
 
     Parameters
@@ -194,6 +194,9 @@ def noise_of(value: Floats, least_differences: int = 12) -> tuple[Floats, NDArra
     value
         Values in order of time, (w, m), NaN where there are none. Exact repeats say nothing of noise: a stuck
         instrument must not look like a quiet one.
+    caution
+        Few differences may all be small by chance: fewer than 40 are raised by this many parts of the root of
+        their number.
     """
     off = np.abs(value[1:-1] - (value[:-2] + value[2:]) / 2.0)
     off = np.where((value[1:-1] == value[:-2]) | (value[1:-1] == value[2:]), np.nan, off)
@@ -201,8 +204,9 @@ def noise_of(value: Floats, least_differences: int = 12) -> tuple[Floats, NDArra
     ordered = np.sort(off, axis=0)
     columns = np.arange(off.shape[1])
     middle = ordered[np.maximum(count - 1, 0) // 2, columns]
-    # The median of |x - mean of its neighbours| is 0.6745 sqrt(1.5) sigma; few differences are not trusted downwards.
-    sigma = middle / 0.6745 / np.sqrt(1.5) * (1.0 + 1.0 / np.sqrt(np.maximum(count, 1)))
+    # The median of |x - mean of its neighbours| is 0.6745 sqrt(1.5) sigma.
+    few = np.where(count < 40, caution, 1.0) / np.sqrt(np.maximum(count, 1))
+    sigma = middle / 0.6745 / np.sqrt(1.5) * (1.0 + few)
     return np.where(count >= least_differences, sigma, np.nan), count
 
 

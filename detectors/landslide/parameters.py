@@ -56,9 +56,13 @@ class LandslideParameters(BaseModel):
     persistence: Annotated[int, Field(ge=1, le=8)] = 3
     """Readings in a row that must agree before one instrument alone raises a level (choice)."""
     failure_points: Annotated[int, Field(ge=4)] = 6
-    """Velocities that a time of failure needs (choice)."""
+    """Readings that a time of failure needs (choice)."""
+    sparse_failure_points: Annotated[int, Field(ge=4)] = 5
+    """Velocities that a time of failure needs of a sparse station, whose velocities are days apart (choice)."""
     failure_r2: Annotated[float, Field(gt=0, lt=1)] = 0.8
     """R² that a time of failure needs."""
+    failure_gain: Positive = 12.0
+    """By how many squared standard errors the law of failure must fit better than a straight line (choice)."""
     combine_h: Positive = 24.0
     """Two kinds of instrument at yellow or above within this time raise the level by one (choice)."""
     hold_s: Positive = 86_400.0

@@ -22,12 +22,12 @@ from detectors.base import (
     Standing,
     StationRows,
     clear_standings,
-    figure,
     in_row_order,
     passes,
     scores,
 )
-from detectors.landslide.grade import Grade, Grader, KindGrade, angle_of
+from detectors.landslide.evidence import against, evidence_of
+from detectors.landslide.grade import Grade, Grader
 from detectors.landslide.measure import noise_of
 from detectors.landslide.parameters import LandslideParameters
 from detectors.landslide.ring import EMPTY, KINDS, SERIES_OF_KIND, Floats, Places, Ring
@@ -36,20 +36,28 @@ from schemas.finding import Finding, make_finding
 from schemas.hazard import Hazard
 from schemas.packet import Packet
 from schemas.stage import Emitted
-from schemas.times import DAY, HOUR, Micros, rfc3339, seconds
+from schemas.times import HOUR, Micros, seconds
 
 _ROW = np.dtype(
     [
         ("standing", STANDING),
         ("noise", "<f8", (len(KINDS),)),
         ("noise_at", "<i8"),
+        ("differences", "<i4"),
         ("yellow_us", "<i8", (len(KINDS),)),
         ("holding", "u1"),
+        ("failure_us", "<i8"),
     ]
 )
 _NOISE_EVERY_H = 12
+_BELIEVED = 40
+"""Second differences from which on a point's own noise is learned only twice a day."""
 _NOISE_HOURS = 72
 _SPARSE_NOISE_HOURS = 12 * 24
+_DENSE_NOISE = (6, 4.0)
+_SPARSE_NOISE = (5, 1.0)
+_NEWS_US = 6 * HOUR
+"""A time of failure that moves by less is no news."""
 
 
 class LandslidePoint:
@@ -82,6 +90,7 @@ class LandslidePoint:
         self._rows["noise"] = [parameters.instrument(kind).noise for kind in KINDS]
         self._rows["noise_at"] = EMPTY
         self._rows["yellow_us"] = NEVER
+        self._rows["failure_us"] = NEVER
         self._standing = Standing(self._rows["standing"], seconds(parameters.hold_s))
         self._keys = StationRows(self.name, self.state_version, ids, self._rows)
         self._ring = Ring(self.name, self.state_version, ids)
@@ -171,7 +180,8 @@ class LandslidePoint:
     def _refresh_noise(self, places: Places, hour: NDArray[np.int64]) -> None:
         """Learn the noise of points anew, each twice a day at hours of its own, sparse ones at each reading."""
         known = self._rows["noise_at"][places]
-        due = (known == EMPTY) | ((hour + places) // _NOISE_EVERY_H > (known + places) // _NOISE_EVERY_H)
+        new = (self._rows["differences"][places] < _BELIEVED) & (hour > known)
+        due = new | ((hour + places) // _NOISE_EVERY_H > (known + places) // _NOISE_EVERY_H)
         for sparse in (False, True):
             chosen = due & (self._sparse[places] == sparse)
             if chosen.any():
@@ -181,6 +191,7 @@ class LandslidePoint:
 
     def _learn_noise(self, places: Places, hour: NDArray[np.int64], hours: int) -> None:
         back = np.arange(hours - 1, -1, -1)[:, None]
+        differences = np.zeros(len(places), dtype=np.int64)
         for kind, members in enumerate(SERIES_OF_KIND):
             heard = self._ring.newest_hour[kind, places] != EMPTY
             if not heard.any():
@@ -191,15 +202,17 @@ class LandslidePoint:
             for series in members:
                 _, value = self._ring.hours(kind, series, some, at - back)
                 packed = _packed(value)
-                own, count = noise_of(packed, 5 if hours == _SPARSE_NOISE_HOURS else 12)
-                # Two days of hours must agree before an instrument is believed to be better than its kind.
-                believed = (count >= 40) | (hours == _SPARSE_NOISE_HOURS)
-                sigma = np.maximum(sigma, np.where(believed, own, np.maximum(own, parameters.noise)))
+                own, count = noise_of(
+                    packed, *(_SPARSE_NOISE if hours == _SPARSE_NOISE_HOURS else _DENSE_NOISE)
+                )
+                sigma = np.maximum(sigma, own)
+                differences[heard] = np.maximum(differences[heard], count)
             learned = np.maximum(sigma, parameters.least_noise)
             self._rows["noise"][some, kind] = np.where(
                 np.isnan(learned), self._rows["noise"][some, kind], learned
             )
         self._rows["noise_at"][places] = hour
+        self._rows["differences"][places] = differences
         self._keys.touch(places)
 
     def _stands_out(
@@ -251,9 +264,23 @@ class LandslidePoint:
             holds_us=np.array([seen_us]),
         )
         self._keys.touch(place)
-        if not (rose[0] or fell[0]):
+        level = int(self._rows["standing"]["level"][place])
+        narrowed = self._failure_narrowed(place, grade, seen_us) if level >= 2 else False
+        if not (rose[0] or fell[0] or narrowed):
             return []
         return [Emitted(index, self._finding(place, grade, observed_us, seen_us))]
+
+    def _failure_narrowed(self, place: int, grade: Grade, seen_us: Micros) -> bool:
+        """Whether the time of failure is known for the first time, or has moved so far that machines should hear."""
+        ahead = None if grade.leading is None else grade.leading.outlook
+        if ahead is None:
+            return False
+        left_us = seconds(ahead.left_h * 3600.0)
+        known_us = int(self._rows["failure_us"][place])
+        if known_us > seen_us and abs(seen_us + left_us - known_us) <= max(_NEWS_US, left_us):
+            return False
+        self._rows["failure_us"][place] = seen_us + left_us
+        return True
 
     def _later_hours(self, place: int, hour: int) -> list[int]:
         """Hours after a late reading whose windows it falls in."""
@@ -292,7 +319,6 @@ class LandslidePoint:
     def _finding(self, place: int, grade: Grade, observed_us: Micros, seen_us: Micros) -> Finding:
         station = self._stations[int(self._row_of_place[place])]
         level = int(self._rows["standing"]["level"][place])
-        leading = grade.leading
         return make_finding(
             hazard=Hazard.LANDSLIDE,
             detector="landslide.point",
@@ -300,45 +326,12 @@ class LandslidePoint:
             area=station.area,
             stations=(station.id,),
             observed_us=observed_us,
-            evidence=self._evidence(place, grade, leading, seen_us, level),
-            against=_against(grade, leading, level),
+            evidence=evidence_of(self._parameters, self._grader, place, grade, seen_us, level),
+            against=against(grade, level),
             position=(station.lon, station.lat),
             number=self._standing.next_number(place),
             subject=station.id,
         )
-
-    def _evidence(
-        self, place: int, grade: Grade, leading: KindGrade | None, seen_us: Micros, level: int
-    ) -> dict[str, Any]:
-        kind = 0 if leading is None else KINDS.index(leading.kind)
-        tilt = KINDS[kind] == "tilt"
-        failure = None if leading is None else leading.failure
-        velocity = math.nan if leading is None else leading.velocity
-        thresholds = self._parameters.instrument(KINDS[kind]).day_thresholds
-        step = max(level, 1) - 1
-        unit, digits = ("deg", 3) if tilt else ("mm", 1)
-        evidence: dict[str, Any] = {
-            "instruments": [k.kind for k in grade.kinds if k.level or k.single],
-            "velocity_mm_day": None if tilt else figure(velocity, 2),
-            "velocity_sigma_mm_day": None if tilt or leading is None else figure(leading.sigma, 2),
-            "acceleration_mm_day2": None
-            if tilt
-            else figure(self._grader.acceleration_mm_day2(kind, place, seen_us // HOUR), 2),
-            "tangential_angle_deg": None if tilt or leading is None else figure(angle_of(leading), 1),
-            "threshold_deg": self._parameters.angles_deg[step],
-            "v0_mm_day": None if tilt or leading is None else figure(leading.v0, 3),
-            "window_h": None if leading is None else figure(leading.window_h, 0),
-            f"moved_24h_{unit}": None if leading is None else figure(leading.day_rise, digits),
-            f"threshold_24h_{unit}": thresholds[step],
-            "failure_at": None if failure is None else _instant(failure.at),
-            "failure_earliest_at": None if failure is None else _instant(failure.earliest),
-            "failure_latest_at": None
-            if failure is None or failure.latest is None
-            else _instant(failure.latest),
-        }
-        if failure is not None:
-            evidence["failure_r2"] = figure(failure.r2, 2)
-        return evidence
 
 
 def _slope_direction(parameters: Mapping[str, Any]) -> tuple[float, float, float]:
@@ -356,26 +349,3 @@ def _packed(value: Floats) -> Floats:
     order = np.argsort(gaps, axis=0, kind="stable")
     packed: Floats = np.take_along_axis(value, order, axis=0)
     return packed
-
-
-def _against(grade: Grade, leading: KindGrade | None, level: int) -> tuple[str, ...]:
-    if level == 0 or leading is None:
-        return ()
-    against = []
-    quiet = [kind.kind for kind in grade.kinds if kind.known and not kind.single and not kind.level]
-    if quiet:
-        against.append("同点其他仪器无变化：" + "、".join(_KIND_ZH[kind] for kind in quiet))
-    elif len(grade.kinds) == 1:
-        against.append("仅一种仪器")
-    if leading.failure is None and level >= 3:
-        against.append("破坏时间尚不能推定")
-    return tuple(against)
-
-
-_KIND_ZH: Mapping[str, str] = {"displacement": "位移", "crack": "裂缝", "gnss": "北斗", "tilt": "倾角"}
-
-
-def _instant(days: float) -> str | None:
-    """RFC 3339 of days since the epoch, to the minute; None beyond a year 9999 that no text can hold."""
-    minutes = round(days * 1440.0)
-    return rfc3339(minutes * (DAY // 1440)) if minutes < 4_000_000_000 else None
