@@ -178,6 +178,37 @@ class Standing:
         self.array[places] = state
         return after > before, after < before
 
+    def update_one(
+        self, place: int, level: int, observed_us: Micros, good: bool, log_us: Micros, interval_us: Micros
+    ) -> None:
+        """`update` for one station in plain numbers, much faster for one; good or not for all levels alike."""
+        row = self.array[place]
+        before = int(row["level"])
+        if not before and not level:
+            return
+        after = level
+        for at in range(max(before, level)):
+            up = level > at
+            held, start, newest = (int(row[name][at]) for name in ("held_us", "start_us", "newest_us"))
+            over = False
+            if up:
+                held = max(held, observed_us)
+                if start <= held:
+                    start = newest if newest > held else NEVER
+                if newest <= held:
+                    newest = NEVER
+            elif good and observed_us > held > NEVER:
+                start = observed_us if start == NEVER else min(start, observed_us)
+                newest = max(newest, observed_us)
+                fresh = not interval_us or log_us - newest <= 2 * interval_us
+                over = newest - start >= self.hold_us and fresh
+            if at < before and not over:
+                after = max(after, at + 1)
+            row["held_us"][at], row["start_us"][at], row["newest_us"][at] = held, start, newest
+        for name in ("held_us", "start_us", "newest_us"):
+            row[name][after:] = NEVER
+        row["level"] = after
+
     def next_number(self, place: int) -> int:
         """The running number of the next finding of a station, counted up."""
         number = int(self.array["number"][place]) + 1

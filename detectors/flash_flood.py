@@ -3,9 +3,7 @@
 In      `RainTotals` of gauges, one by one
 Out     `flash_flood` findings of detector `rain.flash_flood` at each rise and fall of a township's level
 State   one row a township and gauge with its standing level, one row a township with its own; layout 1
-Source  four depths by window: Jianghua county (DOMAIN, 2.4); how critical rain falls with wetness: one worked
-        group (geog.com.cn 2017, 19(12):1643, table 11). Neither is Bazhong's: both are our choice as defaults,
-        to be replaced by each township's own. Orange stands for "prepare to move", red for "move now"
+Source  see `detectors.rain.critical`
 
 A township stands at the highest level of its gauges. Its gauges are those that stand in it or watch it; a
 township without any takes the nearest one within reach.
@@ -15,116 +13,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from detectors.base import LEVELS, STANDING, Standing, StationRows, clear_standings, figure
-from detectors.rainfall import RainTotals
+from detectors.base import STANDING, Standing, StationRows, clear_standings, figure
+from detectors.rain.critical import UM_A_MM, WETNESS, CriticalRain, FlashFloodParameters
+from detectors.rain.totals import RainTotals
 from schemas.area import Tier
 from schemas.bundle import Bundle
 from schemas.finding import Finding, make_finding
 from schemas.hazard import Hazard
 from schemas.times import Micros, rfc3339, seconds
 
-_UM_A_MM = 1000
-_WETNESS = (0.2, 0.5, 0.8)
-"""Wetness of the three states dry, normal, wet, as shares of the soil's capacity."""
+__all__ = ["FlashFlood", "FlashFloodParameters"]
+
 _KM_A_DEGREE = 111.195
-
-Depth = Annotated[float, Field(gt=0, le=2000)]
-Window = Annotated[int, Field(ge=1, le=24)]
-Depths = tuple[Depth | None, Depth | None, Depth | None, Depth | None]
-Share = Annotated[float, Field(gt=0, le=3)]
-
-
-class CriticalRain(BaseModel):
-    """Critical rain of a place: depths by window in hours, for blue to red, and how they change with wetness.
-
-    Attributes
-    ----------
-    depths_mm
-        By window: the depth of each level at normal wetness; null where a level has none.
-    wetness_share
-        By window: what share of the depth is critical where the soil is dry, normal and wet. A window that
-        is left out has the same depth whatever the wetness.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    depths_mm: dict[Window, Depths]
-    wetness_share: dict[Window, tuple[Share, Share, Share]] = {}
-
-    @model_validator(mode="after")
-    def _in_order(self) -> CriticalRain:
-        for hours, depths in self.depths_mm.items():
-            given = [depth for depth in depths if depth is not None]
-            if given != sorted(set(given)):
-                raise ValueError(f"critical rain of {hours} h must rise from blue to red, not {depths}")
-        for hours, (dry, normal, wet) in self.wetness_share.items():
-            if not dry >= normal >= wet:
-                raise ValueError(f"critical rain of {hours} h must not rise with wetness")
-        return self
-
-    def share(self, window_h: int, wetness: float) -> float:
-        """What share of the depth is critical at a wetness: linear between the three states, level beyond."""
-        shares = self.wetness_share.get(window_h)
-        if shares is None:
-            return 1.0
-        dry, normal, wet = _WETNESS
-        w = min(max(wetness, dry), wet)
-        if w <= normal:
-            return shares[0] + (shares[1] - shares[0]) * (w - dry) / (normal - dry)
-        return shares[1] + (shares[2] - shares[1]) * (w - normal) / (wet - normal)
-
-
-class FlashFloodParameters(BaseModel):
-    """How rain is graded for flash floods.
-
-    Attributes
-    ----------
-    critical
-        Critical rain where no area has its own. As shipped dry soil does not raise it: only wet soil counts.
-    areas
-        Critical rain of single areas by code; that of the smallest area that contains a township holds.
-    soil_capacity_mm
-        Rain that fills the soil (Wm); wetness is the effective rain of the days before against it.
-    antecedent_decay
-        K, by which the rain of a day before counts less for each day since.
-    reach_km
-        How far the nearest gauge of a township without one may stand.
-    hold_s
-        How long good readings must be below a level before it falls, seconds.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    critical: CriticalRain = CriticalRain(
-        depths_mm={
-            1: (35, 45, 60, 80),
-            3: (55, 75, 100, 120),
-            6: (70, 95, 120, 150),
-            24: (100, 130, 160, 200),
-        },
-        wetness_share={1: (1.0, 1.0, 0.857), 3: (1.0, 1.0, 0.833), 6: (1.0, 1.0, 0.889)},
-    )
-    areas: dict[str, CriticalRain] = {}
-    soil_capacity_mm: Annotated[float, Field(gt=0, le=1000)] = 100
-    antecedent_decay: Annotated[float, Field(gt=0, lt=1)] = 0.84
-    reach_km: Annotated[float, Field(ge=0, le=200)] = 25
-    hold_s: Annotated[float, Field(ge=0, le=14_400)] = 3600
-
-    def floors_um(self) -> dict[int, int]:
-        """By window the least depth that is critical anywhere at any wetness, thousandths of a millimetre."""
-        floors: dict[int, int] = {}
-        for critical in (self.critical, *self.areas.values()):
-            for hours, depths in critical.depths_mm.items():
-                for depth in depths:
-                    if depth is not None:
-                        floor = math.floor(depth * _UM_A_MM * critical.share(hours, _WETNESS[-1]))
-                        floors[hours] = min(floors.get(hours, floor), floor)
-        return dict(sorted(floors.items()))
 
 
 class FlashFlood:
@@ -141,6 +45,8 @@ class FlashFlood:
         self.bundle = bundle
         self._townships = [area.code for area in bundle.areas if area.tier is Tier.TOWNSHIP]
         self._critical = [self._critical_of(code) for code in self._townships]
+        floors = {id(critical): critical.floors_um() for critical in self._critical}
+        self._floors_um = [floors[id(critical)] for critical in self._critical]
         self._pairs = self._paired()
         self._pairs_of_row: dict[int, list[int]] = {}
         self._pairs_of_township: dict[int, list[int]] = {}
@@ -161,18 +67,23 @@ class FlashFlood:
         findings = []
         for pair in self._pairs_of_row.get(item.row, ()):
             township = self._pairs[pair][0]
-            graded = self._grade(self._critical[township], item)
             stands = int(self._standings["level"][pair])
+            floors = self._floors_um[township]
+            if not stands and not any(
+                um >= floors.get(hours, um + 1)
+                for hours, um in zip(item.windows_h, item.sums_um, strict=True)
+            ):
+                continue
+            graded = self._grade(self._critical[township], item)
             if not stands and not graded.level:
                 continue
-            good = np.full((1, LEVELS), bool(item.good) and all(item.good) and not item.late)
-            self._standing.update(
-                np.array([pair]),
-                np.array([graded.level], dtype=np.uint8),
-                np.array([graded.reached_us if graded.level else item.observed_us]),
-                good,
-                np.array([now]),
-                np.array([item.interval_us]),
+            self._standing.update_one(
+                pair,
+                graded.level,
+                graded.reached_us if graded.level else item.observed_us,
+                all(item.good) and not item.late,
+                now,
+                item.interval_us,
             )
             self._gauge_rows.touch(pair)
             if int(self._standings["level"][pair]) != stands:
@@ -197,13 +108,13 @@ class FlashFlood:
             depths = critical.depths_mm.get(hours)
             if depths is None:
                 continue
-            wetness = item.antecedent_um[k] / (self.parameters.soil_capacity_mm * _UM_A_MM)
+            wetness = item.antecedent_um[k] / (self.parameters.soil_capacity_mm * UM_A_MM)
             share = critical.share(hours, wetness)
             level, threshold_um = 0, 0
             for height, depth in enumerate(depths, start=1):
                 if depth is None:
                     continue
-                depth_um = round(depth * _UM_A_MM * share)
+                depth_um = round(depth * UM_A_MM * share)
                 if item.sums_um[k] >= depth_um:
                     level, threshold_um = height, depth_um
                 elif not threshold_um:
@@ -244,9 +155,9 @@ class FlashFlood:
             observed_us=observed_us,
             evidence={
                 "window_h": graded.window_h,
-                "rain_mm": figure(graded.sum_um / _UM_A_MM, 1),
-                "threshold_mm": figure(graded.threshold_um / _UM_A_MM, 1),
-                "soil_wetness": figure(min(max(graded.wetness, _WETNESS[0]), _WETNESS[-1]), 2),
+                "rain_mm": figure(graded.sum_um / UM_A_MM, 1),
+                "threshold_mm": figure(graded.threshold_um / UM_A_MM, 1),
+                "soil_wetness": figure(min(max(graded.wetness, WETNESS[0]), WETNESS[-1]), 2),
                 "reached_at": rfc3339(observed_us),
             },
             number=number,

@@ -7,6 +7,9 @@ Source  DOMAIN, section 6, silent station: 3 intervals with a floor by kind; flo
 
 A station is watched from its first reading in the log; a triggered one (interval null) never. Silence lowers
 no level of any hazard: these findings tell the people who mend, and since when data are missing.
+
+When most stations of a kind miss a reading at once, the fault lies in what carries them: each is then named
+only after twice its limit, so that a short gap of a whole network does not call out every instrument.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from detectors.base import NEVER, StationRows
@@ -39,6 +43,9 @@ class SilenceParameters(BaseModel):
         How many of its own intervals a station may miss.
     floor_s
         The least limit by kind, seconds; kinds that are not named have `other_floor_s`.
+    network_share, network_stations
+        Where at least this share of a kind's watched stations, and at least so many, are over two thirds of
+        their limit, the network is taken to be at fault.
     other_floor_s
         The least limit of the other kinds, seconds.
     """
@@ -53,6 +60,8 @@ class SilenceParameters(BaseModel):
         "camera": 600.0,
     }
     other_floor_s: Annotated[float, Field(gt=0)] = 900.0
+    network_share: Annotated[float, Field(gt=0, le=1)] = 0.5
+    network_stations: Annotated[int, Field(ge=2)] = 10
 
 
 class Silence:
@@ -66,7 +75,9 @@ class Silence:
     state_version = 1
     kinds = frozenset({"rain", "landslide", "seismic", "camera", "object"})
 
-    _ROW = np.dtype([("heard_us", "<i8"), ("interval_us", "<i8"), ("silent", "?"), ("number", "<i4")])
+    _ROW = np.dtype(
+        [("heard_us", "<i8"), ("interval_us", "<i8"), ("silent", "?"), ("put_off", "?"), ("number", "<i4")]
+    )
 
     def __init__(self, parameters: SilenceParameters, bundle: Bundle) -> None:
         self.parameters = parameters
@@ -80,6 +91,8 @@ class Silence:
             ],
             dtype=np.int64,
         )
+        kinds = sorted({station.kind for station in self.stations})
+        self._members = [self.stations.rows_of(kind) for kind in kinds]
         self._state = np.zeros(n, dtype=self._ROW)
         self._state["heard_us"] = NEVER
         self._deadline_us = np.full(n, _NO_DEADLINE, dtype=np.int64)
@@ -102,6 +115,7 @@ class Silence:
         # Log time never falls, so that of a station's several rows the last one's is the newest.
         self._state["heard_us"][row] = packet.log_us
         self._state["interval_us"][row] = interval_us
+        self._state["put_off"][row] = False
         self._rows.touch(row)
         self._set_deadlines(row)
         return emitted
@@ -109,16 +123,30 @@ class Silence:
     def tick(self, now: Micros) -> list[Finding]:
         if now <= self._earliest_us:
             return []
-        over = np.flatnonzero(self._deadline_us < now)
-        findings = []
-        for row in over.tolist():
-            self._state["silent"][row] = True
-            self._deadline_us[row] = _NO_DEADLINE
-            since = int(self._state["heard_us"][row])
-            findings.append(self._finding(row, _LEVEL, now, since, now))
-        self._rows.touch(over)
+        over = self._deadline_us < now
+        put_off = over & ~self._state["put_off"] & self._of_a_silent_network(now)
+        self._state["put_off"][put_off] = True
+        self._deadline_us[put_off] += self._limit_us(put_off)
+        silent = np.flatnonzero(over & ~put_off)
+        self._state["silent"][silent] = True
+        self._deadline_us[silent] = _NO_DEADLINE
+        findings = [
+            self._finding(row, _LEVEL, now, int(self._state["heard_us"][row]), now) for row in silent.tolist()
+        ]
+        self._rows.touch(np.flatnonzero(over))
         self._earliest_us = int(self._deadline_us.min())
         return findings
+
+    def _of_a_silent_network(self, now: Micros) -> NDArray[np.bool_]:
+        """Which stations belong to a kind that is mostly unheard, (n,)."""
+        result = np.zeros(len(self._state), dtype=bool)
+        for rows in self._members:
+            watched = rows[(self._deadline_us[rows] < _NO_DEADLINE) & (self._state["heard_us"][rows] > NEVER)]
+            unheard_us = now - self._state["heard_us"][watched]
+            late = int(np.count_nonzero(3 * unheard_us > 2 * self._limit_us(watched)))
+            enough = max(self.parameters.network_stations, self.parameters.network_share * len(watched))
+            result[rows] = late >= enough
+        return result
 
     def next_due(self) -> Micros | None:
         if self._earliest_us == _NO_DEADLINE:
@@ -140,12 +168,16 @@ class Silence:
         watched = np.flatnonzero((self._state["heard_us"] > NEVER) & ~self._state["silent"])
         self._set_deadlines(watched)
 
+    def _limit_us(self, row: Any) -> NDArray[np.int64]:
+        own_us = np.rint(self.parameters.intervals * self._state["interval_us"][row]).astype(np.int64)
+        limit_us: NDArray[np.int64] = np.maximum(own_us, self._floor_us[row])
+        return limit_us
+
     def _set_deadlines(self, row: Any) -> None:
-        interval_us = self._state["interval_us"][row]
-        limit_us = np.maximum(
-            np.rint(self.parameters.intervals * interval_us).astype(np.int64), self._floor_us[row]
+        limit_us = self._limit_us(row) * (1 + self._state["put_off"][row])
+        deadline_us = np.where(
+            self._state["interval_us"][row] > 0, self._state["heard_us"][row] + limit_us, _NO_DEADLINE
         )
-        deadline_us = np.where(interval_us > 0, self._state["heard_us"][row] + limit_us, _NO_DEADLINE)
         self._deadline_us[row] = deadline_us
         if len(deadline_us):
             self._earliest_us = min(self._earliest_us, int(deadline_us.min()))
@@ -165,9 +197,7 @@ class Silence:
     def _finding(self, row: int, level: int, observed_us: Micros, since_us: Micros, now: Micros) -> Finding:
         station = self.stations[row]
         self._state["number"][row] += 1
-        limit_us = max(
-            round(self.parameters.intervals * int(self._state["interval_us"][row])), int(self._floor_us[row])
-        )
+        limit_us = int(self._limit_us([row])[0])
         return make_finding(
             hazard=Hazard.STATION,
             detector=self.name,

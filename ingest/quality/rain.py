@@ -31,6 +31,7 @@ _ROW = np.dtype(
     [
         ("end_us", "<i8"),
         ("widest_us", "<i8"),
+        ("tip_um", "<i8"),
         ("same_um", "<i8"),
         ("same_since_us", "<i8"),
         ("same_n", "<i4"),
@@ -38,7 +39,10 @@ _ROW = np.dtype(
         ("hour_um", "<i8"),
     ]
 )
-"""One gauge: the newest end of a reading that counts, its widest interval, its run of equal depths, this hour."""
+"""One gauge: the newest end of a reading that counts, its widest interval, the least depth that it ever gave,
+its run of equal depths, this hour."""
+_ONE_TIP = 8
+"""How many times longer the least depth may stay the same."""
 
 
 class RainQuality:
@@ -158,9 +162,15 @@ class RainQuality:
         self._state["same_um"][at] = rain_um[ordered]
         self._state["same_since_us"][at] = since_us[ordered]
         self._state["same_n"][at] = n[ordered]
+        tip_um = np.where(
+            (rain_um > 0) & ((state["tip_um"] == 0) | (rain_um < state["tip_um"])), rain_um, state["tip_um"]
+        )
+        self._state["tip_um"][at] = tip_um[ordered]
+        # One tip a reading is what drizzle gives for hours; more than one each time is not.
+        patience_us = self._flat_us[places] * np.where(rain_um > tip_um, 1, _ONE_TIP)
         flags = np.full(len(places), PASS, dtype=np.uint8)
         for times, verdict in ((1, SUSPECT), (2, FAIL)):
-            long = observed_us - since_us >= times * self._flat_us[places]
+            long = observed_us - since_us >= times * patience_us
             flags[ordered & same & long & (n > times * self._parameters.rain_flat_readings)] = verdict
         return flags
 

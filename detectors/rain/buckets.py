@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -41,40 +40,6 @@ _NONE = -(2**40)
 _HourRow = dict[str, tuple[bytes, bytes]]
 
 
-@dataclass(frozen=True, slots=True)
-class RainTotals:
-    """Sums of one gauge that may matter for flash floods, one for each of `windows_h`.
-
-    Attributes
-    ----------
-    row
-        The gauge's row in the bundle.
-    observed_us
-        When the reading was observed that made them.
-    windows_h, sums_um, reached_us
-        Hours, thousandths of a millimetre, and the end of the window with that sum.
-    antecedent_um
-        Effective rain of the days before, less what the sums hold of it.
-    good
-        For each window, whether it may serve to lower a level: a flag of 1, enough of it measured.
-    late
-        A late reading changed windows of the past: these sums may raise a level and never lower one.
-    suspect
-        A suspect reading is among the sums.
-    """
-
-    row: int
-    observed_us: Micros
-    interval_us: Micros
-    windows_h: tuple[int, ...]
-    sums_um: tuple[int, ...]
-    reached_us: tuple[Micros, ...]
-    antecedent_um: tuple[int, ...]
-    good: tuple[bool, ...]
-    late: bool
-    suspect: bool
-
-
 class Rainfall:
     """Minutes of rain of n gauges in rings, with running sums that end at each gauge's newest bucket.
 
@@ -86,24 +51,36 @@ class Rainfall:
         Gauges' ids by place.
     windows_h
         Widths of the running sums, hours, ascending; at most 24.
+    decay
+        K of the effective rain of the days before, R_a = Σ K^i r_i.
     """
 
     _ROW_FIELDS: tuple[tuple[Any, ...], ...] = (
         ("newest", "<i8"),
         ("day", "<i8"),
         ("days_um", "<i8", (DAYS_KEPT,)),
+        ("gap", "<i8"),
+        ("odd", "<i8"),
     )
 
-    def __init__(self, name: str, version: int, ids: Sequence[str], windows_h: Sequence[int]) -> None:
+    def __init__(
+        self, name: str, version: int, ids: Sequence[str], windows_h: Sequence[int], decay: float
+    ) -> None:
         n = len(ids)
-        self._name, self._version = name, version
+        self._name, self._version, self._decay = name, version, decay
         self.windows = np.array([hours * 60 for hours in windows_h], dtype=np.int64)
         row_type: Any = np.dtype([*self._ROW_FIELDS, ("sums_um", "<i8", (len(windows_h),))])
         self._gauges = np.zeros(n, dtype=row_type)
         self._gauges["newest"] = _NONE
-        self._gauges["day"] = _NONE
+        for field in ("day", "gap", "odd"):
+            self._gauges[field] = _NONE
         self.newest = self._gauges["newest"]
         self.sums_um = self._gauges["sums_um"]
+        # No bucket after `gap` is uncovered, none after `odd` suspect; both may lie later than they need to.
+        self.gap = self._gauges["gap"]
+        self.odd = self._gauges["odd"]
+        self._before_day = np.full(n, _NONE, dtype=np.int64)
+        self._before_um = np.zeros(n, dtype=np.float64)
         self._um = np.zeros((n, BUCKETS), dtype=np.int32)
         self._marks = np.zeros((n, BUCKETS), dtype=np.uint8)
         self._ids = tuple(ids)
@@ -148,6 +125,8 @@ class Rainfall:
                 )
             for k in np.flatnonzero(~plain).tolist():
                 self._add_one(int(places[k]), int(last[k]), int(rain_um[k]), int(spread[k]), bool(suspect[k]))
+        if suspect.any():
+            self.odd[places[suspect]] = np.maximum(self.odd[places[suspect]], last[suspect])
         self._add_to_days(places, last, rain_um)
         self._rows.touch(places)
         self._touch_hours(places, last, spread)
@@ -172,6 +151,7 @@ class Rainfall:
             self.sums_um[places[wet]] -= um[leaving].sum(axis=2)
         gap = step - spread
         if gap:
+            self.gap[places] = last - spread
             um[slots[:, :gap]] = 0
             marks[slots[:, :gap]] = 0
         edges = np.arange(spread + 1) * rain_um[:, None] // spread
@@ -184,6 +164,8 @@ class Rainfall:
     def _add_one(self, place: int, last: int, rain_um: int, spread: int, suspect: bool) -> None:
         newest = int(self.newest[place])
         if last > newest:
+            if last - spread > newest:
+                self.gap[place] = last - spread
             fresh = np.arange(max(newest + 1, last - BUCKETS + 1), last + 1) % BUCKETS
             self._um[place, fresh] = 0
             self._marks[place, fresh] = 0
@@ -209,10 +191,13 @@ class Rainfall:
             first = max(int(self._gauges["day"][place]) + 1, new - DAYS_KEPT + 1)
             self._gauges["days_um"][place, np.arange(first, new + 1) % DAYS_KEPT] = 0
             self._gauges["day"][place] = new
+            self._before_day[place] = _NONE
         for k in np.flatnonzero(rain_um).tolist():
             place = int(places[k])
             if int(day[k]) > int(self._gauges["day"][place]) - DAYS_KEPT:
                 self._gauges["days_um"][place, int(day[k]) % DAYS_KEPT] += int(rain_um[k])
+                if int(day[k]) < int(self._gauges["day"][place]):
+                    self._before_day[place] = _NONE
 
     # --- asking ------------------------------------------------------------------------------------------------
 
@@ -231,35 +216,43 @@ class Rainfall:
 
     def missing(self, place: int, last: int, window: int) -> float:
         """What share of the `window` buckets that end with `last` no reading covers, 0..1."""
+        if last - window >= int(self.gap[place]):
+            return 0.0
         covered = int(np.count_nonzero(self.marks(place, last - window + 1, last) & COVERED))
         return (window - covered) / window
 
-    def antecedent_um(self, place: int, windows: Sequence[int], decay: float) -> tuple[int, ...]:
-        """Effective rain of the days before the newest, less what each window at the newest bucket holds of it.
+    def suspect(self, place: int, last: int, window: int) -> bool:
+        """Whether any of the `window` buckets that end with `last` holds a suspect reading."""
+        if last - window >= int(self.odd[place]):
+            return False
+        return bool((self.marks(place, last - window + 1, last) & SUSPECT).any())
+
+    def antecedent_um(self, place: int, sums_um: Sequence[int]) -> tuple[int, ...]:
+        """Effective rain of the days before the newest bucket's, less what windows that end there hold of it.
 
         Parameters
         ----------
-        decay
-            K of R_a = Σ K^i r_i over the 15 days before; what fell today before the window counts whole.
+        sums_um
+            Rain of the windows, each at most a day wide.
 
         Notes
         -----
-        Days are those of UTC, which begin at 08:00 in China as the hydrological day does.
+        Fifteen days count; what fell today before the window counts whole. Days are those of UTC, which begin
+        at 08:00 in China as the hydrological day does.
         """
         gauge = self._gauges[place]
-        day = int(gauge["day"])
-        before, weight = 0.0, 1.0
-        for back in range(1, DAYS_KEPT):
-            weight *= decay
-            before += weight * int(gauge["days_um"][(day - back) % DAYS_KEPT])
-        today = int(gauge["days_um"][day % DAYS_KEPT])
-        newest = int(gauge["newest"])
-        left = []
-        for window in windows:
-            inside = self.sum_um(place, newest, window)
-            rest = before - decay * max(0, inside - today) + max(0, today - inside)
-            left.append(max(0, round(rest)))
-        return tuple(left)
+        day, days_um = int(gauge["day"]), gauge["days_um"]
+        if self._before_day[place] != day:
+            before, weight = 0.0, 1.0
+            for back in range(1, DAYS_KEPT):
+                weight *= self._decay
+                before += weight * int(days_um[(day - back) % DAYS_KEPT])
+            self._before_um[place], self._before_day[place] = before, day
+        today, before = int(days_um[day % DAYS_KEPT]), float(self._before_um[place])
+        return tuple(
+            max(0, round(before - self._decay * max(0, inside - today) + max(0, today - inside)))
+            for inside in sums_um
+        )
 
     def _ring(self, ring: NDArray[Any], place: int, first: int, last: int) -> NDArray[Any]:
         newest = int(self.newest[place])

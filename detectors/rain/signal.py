@@ -3,7 +3,7 @@
 In      rain packets, assessed; keyed by station
 Out     `rainstorm` findings of detector `rain.signal` at each rise and fall of a gauge's standing level;
         `RainTotals` for the flash-flood rule while a gauge's sums could matter to it
-State   see `detectors.rainfall`; beside it one row a gauge with its standing level; layout 1
+State   see `detectors.rain.buckets`; beside it one row a gauge with its standing level; layout 1
 Source  CMA Order 16 (2007): 50 mm in 12 h blue, in 6 h yellow, in 3 h orange, 100 mm in 3 h red;
         "may continue", hold time and missing share are our choices (DOMAIN, 2.1)
 
@@ -14,11 +14,10 @@ readings have been below it for the hold time, whether or not it still rains a l
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from detectors.base import (
     LEVELS,
@@ -32,8 +31,10 @@ from detectors.base import (
     passes,
     scores,
 )
-from detectors.flash_flood import FlashFloodParameters
-from detectors.rainfall import END, SUSPECT, Rainfall, RainTotals, last_bucket, spread_over
+from detectors.rain.buckets import END, Rainfall, last_bucket, spread_over
+from detectors.rain.critical import FlashFloodParameters
+from detectors.rain.parameters import RainParameters, Signal
+from detectors.rain.totals import RainTotals
 from schemas.bundle import Bundle
 from schemas.finding import Finding, make_finding
 from schemas.hazard import Hazard
@@ -46,60 +47,6 @@ _UM_A_MM = 1000
 _DAY_BUCKETS = 24 * 60
 _TOLD_ON: Micros = 30 * HOUR
 """How long sums are still told when none matters any more: until a day's window is whole again, and a hold."""
-
-
-class Signal(BaseModel):
-    """One rainstorm signal: its level is reached when `rain_mm` fell within `window_h`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    level: Annotated[int, Field(ge=1, le=LEVELS)]
-    window_h: Annotated[int, Field(ge=1, le=24)]
-    rain_mm: Annotated[float, Field(gt=0, le=2000)]
-
-
-class RainParameters(BaseModel):
-    """How rain is graded.
-
-    Attributes
-    ----------
-    signals
-        The rainstorm signals, the national ones as shipped.
-    hold_s
-        How long good readings must be below a level before it falls, seconds.
-    may_continue
-        Whether a level rises only while rain may continue.
-    may_continue_mm, may_continue_s
-        Rain may continue where at least so much fell in the last so many seconds, or in the last reading
-        where that covers more.
-    missing_share
-        A window of which more than this share was not measured cannot say that a level is over.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    signals: tuple[Signal, ...] = (
-        Signal(level=1, window_h=12, rain_mm=50),
-        Signal(level=2, window_h=6, rain_mm=50),
-        Signal(level=3, window_h=3, rain_mm=50),
-        Signal(level=4, window_h=3, rain_mm=100),
-    )
-    hold_s: Annotated[float, Field(ge=0, le=86_400)] = 3600
-    may_continue: bool = True
-    may_continue_mm: Annotated[float, Field(gt=0, le=100)] = 0.1
-    may_continue_s: Annotated[float, Field(ge=60, le=86_400)] = 1800
-    missing_share: Annotated[float, Field(ge=0, lt=1)] = 0.2
-
-    @model_validator(mode="after")
-    def _in_order(self) -> RainParameters:
-        for low in self.signals:
-            for high in self.signals:
-                if low.level < high.level and low.window_h <= high.window_h and low.rain_mm >= high.rain_mm:
-                    raise ValueError(
-                        f"signal of level {high.level} ({high.rain_mm:g} mm in {high.window_h} h) is reached no"
-                        f" later than that of level {low.level} ({low.rain_mm:g} mm in {low.window_h} h)"
-                    )
-        return self
 
 
 class RainSignal:
@@ -118,7 +65,6 @@ class RainSignal:
         self._row_of_place = self.stations.rows_of("rain")
         self._interval_us = self.stations.interval_us[self._row_of_place]
         flood = FlashFloodParameters.model_validate(bundle.policy.get("flash_flood", {}))
-        self._decay = flood.antecedent_decay
         floors = flood.floors_um()
         self._flood_h = tuple(floors)
         windows_h = sorted({1, 3, 6, 12, 24, *floors, *(signal.window_h for signal in parameters.signals)})
@@ -129,10 +75,11 @@ class RainSignal:
             (signal, windows_h.index(signal.window_h), round(signal.rain_mm * _UM_A_MM))
             for signal in sorted(parameters.signals, key=lambda s: s.level)
         ]
+        self._widest = max(signal.window_h for signal in parameters.signals) * 60
         self._wet_um = round(parameters.may_continue_mm * _UM_A_MM)
         self._recent = seconds(parameters.may_continue_s) // MINUTE
         ids = [self.stations[row].id for row in self._row_of_place.tolist()]
-        self.rain = Rainfall(self.name, self.state_version, ids, windows_h)
+        self.rain = Rainfall(self.name, self.state_version, ids, windows_h, flood.antecedent_decay)
         self._state = np.zeros(len(ids), dtype=self._ROW)
         clear_standings(self._state["standing"])
         self._state["told_until_us"] = NEVER
@@ -159,18 +106,21 @@ class RainSignal:
         late = last <= self.rain.newest[places]
         self.rain.add(places, last, packet.columns["rain_um"][index], spread, flag == SUSPECT_FLAG)
         level = self._grade(self.rain.sums_um[places])
-        sums_um = self.rain.sums_um[places[:, None], self._flood_at]
-        matters: NDArray[np.bool_] = np.any(sums_um >= self._flood_um, axis=1)
-        told = matters | (self._state["told_until_us"][places] >= packet.observed_us[index])
-        stands = self._state["standing"]["level"][places] > 0
-        for k in np.flatnonzero((level > 0) | stands | told | late).tolist():
+        floods_um = self.rain.sums_um[places[:, None], self._flood_at]
+        matters: NDArray[np.bool_] = np.any(floods_um >= self._flood_um, axis=1) & ~late
+        told = ~late & (matters | (self._state["told_until_us"][places] >= packet.observed_us[index]))
+        stands = self._state["standing"]["level"][places]
+        active = np.flatnonzero(~late & ((level > 0) | (stands > 0)))
+        if len(active):
+            self._grade_next(
+                packet, index[active], places[active], last[active], spread[active], level[active], emitted
+            )
+        for k in np.flatnonzero(told).tolist():
             reading = _Reading(packet, int(index[k]), int(places[k]), int(last[k]), int(spread[k]))
-            if late[k]:
-                self._grade_late(reading, emitted)
-            else:
-                self._grade_next(reading, int(level[k]), emitted)
-                if told[k]:
-                    self._tell(reading, bool(matters[k]), emitted)
+            self._tell(reading, bool(matters[k]), floods_um[k].tolist(), emitted)
+        for k in np.flatnonzero(late).tolist():
+            reading = _Reading(packet, int(index[k]), int(places[k]), int(last[k]), int(spread[k]))
+            self._grade_late(reading, emitted)
 
     def _grade(self, sums_um: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Levels that sums have reached, (m,); `sums_um` is (m, windows)."""
@@ -181,17 +131,43 @@ class RainSignal:
 
     # --- levels ------------------------------------------------------------------------------------------------
 
-    def _grade_next(self, reading: _Reading, level: int, emitted: list[Emitted]) -> None:
-        place, last = reading.place, reading.last
-        stands = self._level(place)
-        raises = level if level > stands and self._may_continue(place, last, reading.spread) else 0
-        good = self._measured(place, last) if stands and reading.passes else _NOT_GOOD
-        self._stand(reading, raises, level, reading.observed_us, good)
-        if self._level(place) != stands:
-            sums_um = [int(v) for v in self.rain.sums_um[place]]
-            emitted.append(
-                Emitted(reading.index, self._finding(reading, stands, reading.observed_us, sums_um))
-            )
+    def _grade_next(
+        self,
+        packet: Packet,
+        index: NDArray[np.intp],
+        places: NDArray[np.intp],
+        last: NDArray[np.int64],
+        spread: NDArray[np.int64],
+        level: NDArray[np.uint8],
+        emitted: list[Emitted],
+    ) -> None:
+        """Grade the newest readings of gauges that stand or could rise, all (m,)."""
+        stands = self._state["standing"]["level"][places]
+        raises = np.where(level > stands, level, 0).astype(np.uint8)
+        for k in np.flatnonzero(raises).tolist():
+            if not self._may_continue(int(places[k]), int(last[k]), int(spread[k])):
+                raises[k] = 0
+        good = np.repeat((passes(packet.flag[index]) & (stands > 0))[:, None], LEVELS, axis=1)
+        # Nearly always every window is measured whole; the few others are looked at one by one.
+        gappy = good[:, 0] & (last - self._widest < self.rain.gap[places])
+        for k in np.flatnonzero(gappy).tolist():
+            good[k] = self._measured(int(places[k]), int(last[k]))
+        stated_us, own_us = packet.columns["interval_us"][index], self._interval_us[places]
+        rose, fell = self._standing.update(
+            places,
+            raises,
+            packet.observed_us[index],
+            good,
+            packet.log_us[index],
+            np.where(own_us > 0, np.maximum(own_us, stated_us), 0),
+            holds=level,
+        )
+        self._rows.touch(places)
+        for k in np.flatnonzero(rose | fell).tolist():
+            reading = _Reading(packet, int(index[k]), int(places[k]), int(last[k]), int(spread[k]))
+            sums_um = self.rain.sums_um[places[k]].tolist()
+            finding = self._finding(reading, int(stands[k]), reading.observed_us, sums_um)
+            emitted.append(Emitted(reading.index, finding))
 
     def _grade_late(self, reading: _Reading, emitted: list[Emitted]) -> None:
         """Grade every window of the past that a late reading falls in, at the ends of the readings known."""
@@ -273,7 +249,7 @@ class RainSignal:
         last = int(last_bucket(np.array([observed_us]))[0])
         missing = self.rain.missing(place, last, width)
         against = []
-        if self.rain.marks(place, last - width + 1, last).max(initial=0) & SUSPECT:
+        if self.rain.suspect(place, last, width):
             against.append("时段内有存疑读数")
         if missing > self.parameters.missing_share:
             against.append(f"时段内缺测{round(100 * missing)}%")
@@ -307,18 +283,18 @@ class RainSignal:
         own = own or [entry for entry in self._signals if entry[0].level >= level] or self._signals
         return max(own, key=lambda entry: sums_um[entry[1]] / entry[2])
 
-    def _tell(self, reading: _Reading, matters: bool, emitted: list[Emitted]) -> None:
+    def _tell(self, reading: _Reading, matters: bool, sums_um: list[int], emitted: list[Emitted]) -> None:
         place, last = reading.place, reading.last
         if matters:
             self._state["told_until_us"][place] = reading.observed_us + _TOLD_ON
             self._rows.touch(place)
-        sums_um = tuple(int(v) for v in self.rain.sums_um[place, self._flood_at])
         enough = tuple(
             reading.passes and self.rain.missing(place, last, hours * 60) <= self.parameters.missing_share
             for hours in self._flood_h
         )
-        reached = (reading.observed_us,) * len(sums_um)
-        emitted.append(Emitted(reading.index, self._totals(reading, sums_um, reached, enough, late=False)))
+        reached_us = (reading.observed_us,) * len(sums_um)
+        totals = self._totals(reading, tuple(sums_um), reached_us, enough, late=False)
+        emitted.append(Emitted(reading.index, totals))
 
     def _tell_late(
         self,
@@ -351,9 +327,7 @@ class RainSignal:
         late: bool,
     ) -> RainTotals:
         place = reading.place
-        widths = [hours * 60 for hours in self._flood_h]
-        last = int(self.rain.newest[place])
-        marks = self.rain.marks(place, last - max(widths) + 1, last)
+        newest_um = sums_um if not late else self.rain.sums_um[place, self._flood_at].tolist()
         return RainTotals(
             row=int(self._row_of_place[place]),
             observed_us=reading.observed_us,
@@ -361,10 +335,10 @@ class RainSignal:
             windows_h=self._flood_h,
             sums_um=sums_um,
             reached_us=reached_us,
-            antecedent_um=self.rain.antecedent_um(place, widths, self._decay),
+            antecedent_um=self.rain.antecedent_um(place, newest_um),
             good=good,
             late=late,
-            suspect=bool((marks & SUSPECT).any()),
+            suspect=self.rain.suspect(place, int(self.rain.newest[place]), 60 * max(self._flood_h)),
         )
 
     # --- time and state ----------------------------------------------------------------------------------------
