@@ -1,0 +1,65 @@
+"""`fenghuo run`: the embedded engine on real sources."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.logging import RichHandler
+
+from runtime.configuration.loading import load
+from runtime.process import EmbeddedProcess
+
+
+@click.command()
+@click.option(
+    "--config",
+    "folder",
+    default="deploy/bazhong",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="Folder of the configuration.",
+)
+@click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of log.db and state.db [default: database.folder of fenghuo.yaml].",
+)
+@click.option("--verbose", is_flag=True, help="Also what is normal.")
+def run(folder: Path, data: Path | None, verbose: bool) -> None:
+    """Run everything in this process until it is stopped: sources, log, pipelines, ledger, dispatch, console.
+
+    Without brokers.mqtt in fenghuo.yaml a broker starts inside the process, for a first try only.
+    """
+    configuration = load(folder)
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING,
+        format="%(message)s",
+        handlers=[RichHandler(console=Console(stderr=True), show_path=False, rich_tracebacks=False)],
+    )
+    try:
+        process = EmbeddedProcess(configuration, data or configuration.settings.database.folder, os.environ)
+        process.start()
+    except OSError as error:
+        raise click.ClickException(str(error)) from error
+    mqtt = process.mqtt_settings
+    click.echo(
+        f"烽火 console {process.console.url}  MQTT {mqtt.host}:{mqtt.port}  status {configuration.settings.status}"
+    )
+    if process.broker is not None:
+        click.echo(
+            "The broker inside this process can lose messages. For service, install Mosquitto and name it in"
+            " fenghuo.yaml, brokers.mqtt.",
+            err=True,
+        )
+    stopped = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    stopped.wait()
+    click.echo("stopping: what was taken is processed and saved", err=True)
+    process.stop()

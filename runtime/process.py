@@ -1,0 +1,125 @@
+"""The embedded deployment: engine, sources, dispatcher and console, put together and started in order.
+
+    sources ─▶ intake ─▶ log.db ─▶ pipelines ─▶ state.db ─▶ dispatcher ─▶ channels
+                                        └──────────▶ feed ─▶ console
+
+Sources start last and stop first, so that nothing arrives that nobody would take.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+from console.app import create_app
+from console.feed import Feed
+from console.site import Site
+from ingest.sources.mqtt import MqttSettings, MqttSource
+from runtime.broker import InProcessBroker
+from runtime.clock import Clock, MachineClock, SetClock
+from runtime.configuration.loading import Configuration
+from runtime.configuration.settings import Settings
+from runtime.dispatching import Dispatching
+from runtime.embedded import EmbeddedEngine
+from runtime.pipeline import Decisions
+from runtime.probe import Prober
+from runtime.server import ConsoleServer
+from schemas.times import to_micros
+
+log = logging.getLogger("fenghuo")
+
+PASSWORD_VARIABLE = "FENGHUO_MQTT_PASSWORD"
+
+
+def clock_of(settings: Settings) -> Clock:
+    """The clock that a configuration asks for."""
+    if settings.clock is None:
+        return MachineClock()
+    return SetClock(to_micros(settings.clock.starts_at), settings.clock.rate)
+
+
+class EmbeddedProcess:
+    """Everything that `fenghuo run` runs.
+
+    Parameters
+    ----------
+    folder
+        Holds the two database files.
+    environment
+        Where secrets are found.
+    """
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        folder: Path,
+        environment: Mapping[str, str],
+        clock: Clock | None = None,
+    ) -> None:
+        settings = configuration.settings
+        self.configuration = configuration
+        self.clock = clock or clock_of(settings)
+        self.feed = Feed()
+        self.engine = EmbeddedEngine(
+            configuration.bundle,
+            folder,
+            self.clock,
+            retention_days=settings.database.log_days,
+            on_decisions=self._publish,
+        )
+        mqtt, password = settings.brokers.mqtt, environment.get(PASSWORD_VARIABLE)
+        self.broker: InProcessBroker | None = None
+        if mqtt is None:
+            self.broker = InProcessBroker("127.0.0.1", settings.ports.broker)
+            mqtt = MqttSettings(port=settings.ports.broker, version="3.1.1")
+        elif mqtt.password_file is not None:
+            password = mqtt.password_file.read_text(encoding="utf-8").strip()
+        self.mqtt_settings = mqtt
+        self.source = MqttSource(mqtt, self.engine.intake.submit, password)
+        self.dispatching = Dispatching(configuration, self.engine, self.clock, mqtt, password, environment)
+        self.prober = Prober(self.engine, lambda: {"mqtt": self.source.connected.is_set()})
+        token = settings.ports.token.read(environment) if settings.ports.token is not None else None
+        site = Site(
+            bundle=configuration.bundle,
+            ledger=self.engine.ledger,
+            feed=self.feed,
+            submit=self.engine.intake.submit,
+            act=self.engine.act,
+            receive=self.engine.ledger.add_receipt,
+            health=self.prober.health,
+            now_us=self.clock.now_us,
+            posts=configuration.posts,
+            outlines=configuration.outlines,
+            token=token,
+        )
+        self.console = ConsoleServer(create_app(site), settings.ports.address, settings.ports.console)
+
+    def start(self) -> None:
+        """Start everything, sources last."""
+        if self.broker is not None:
+            self.broker.start()
+        self.engine.start()
+        self.dispatching.start()
+        self.console.start()
+        self.prober.start()
+        self.source.start()
+
+    def stop(self) -> None:
+        """Stop everything, sources first; what was taken is processed and saved."""
+        self.source.stop()
+        self.prober.stop()
+        self.console.stop()
+        self.dispatching.stop()
+        self.engine.stop()
+        if self.broker is not None:
+            self.broker.stop()
+
+    def _publish(self, decisions: Decisions) -> None:
+        for alert in decisions.alerts:
+            self.feed.publish("alert", alert.model_dump(mode="json"))
+        for release in decisions.releases:
+            self.feed.publish("release", release.model_dump(mode="json"))
+        for act in decisions.acts:
+            self.feed.publish("act", act.model_dump(mode="json"))
+        self.dispatching.wake()
