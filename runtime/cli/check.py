@@ -9,7 +9,14 @@ from pathlib import Path
 import click
 
 from runtime.configuration import examine
-from schemas.area import TIERS
+from schemas.area import TIERS, Tier
+
+_SEVERAL = {
+    Tier.CITY: "cities",
+    Tier.COUNTY: "counties",
+    Tier.TOWNSHIP: "townships",
+    Tier.VILLAGE: "villages",
+}
 
 
 @click.command()
@@ -28,7 +35,9 @@ def check(folder: Path) -> None:
     bundle = configuration.bundle
     tiers = Counter(area.tier for area in bundle.areas)
     kinds = Counter(station.kind for station in bundle.stations)
-    places = ", ".join(f"{tiers[tier]} {tier}" for tier in TIERS if tiers[tier])
+    places = ", ".join(
+        f"{tiers[tier]} {tier if tiers[tier] == 1 else _SEVERAL[tier]}" for tier in TIERS if tiers[tier]
+    )
     network = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())) or "none"
     click.echo(
         f"{folder}: no fault. Areas: {places}. Stations: {network}. "
