@@ -1,0 +1,1 @@
+"""Channels: how a notice leaves for people and machines. One file a channel; none knows the ledger."""

@@ -1,0 +1,1 @@
+"""Receivers of our own, for the demo and the tests: a message centre, a loudspeaker, a webhook. Loopback only."""
