@@ -75,7 +75,8 @@ counts = st.integers(0, 10_000)
 def test_scores_stay_in_their_ranges(a: int, b: int, c: int, d: int) -> None:
     scores = Scores(a, b, c, d).named()
     for name in ("pod", "far", "pofd", "csi"):
-        assert scores[name] is None or 0 <= scores[name] <= 1
+        score = scores[name]
+        assert score is None or 0 <= score <= 1
     if scores["hss"] is not None:
         assert -1 <= scores["hss"] <= 1
     if scores["csi"] is not None and scores["pod"] is not None:
