@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.times import Time
 
-ActName = Literal["issue", "release", "acknowledge", "answer", "update", "cancel", "silence"]
+# `undelivered` is the system's: a dispatcher could not tell a recipient of an orange or red notice (EXACT, rule 11).
+ActName = Literal["issue", "release", "acknowledge", "answer", "update", "cancel", "silence", "undelivered"]
 
 
 class Act(BaseModel):

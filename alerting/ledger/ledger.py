@@ -246,6 +246,11 @@ class Ledger:
         with self.database.read() as connection:
             return queries.newest_alerts(connection, limit, hazards)
 
+    def newest_released(self, since_us: Micros) -> list[Alert]:
+        """Of each chain the newest version released to the public, also ended ones, issued or ending since."""
+        with self.database.read() as connection:
+            return queries.newest_released(connection, since_us)
+
     def released_to_public(self, now_us: Micros) -> list[Alert]:
         """What topics and feeds should hold: the newest released version of each chain, cancels for 24 h."""
         with self.database.read() as connection:

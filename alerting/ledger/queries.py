@@ -13,7 +13,7 @@ from schemas.act import Act
 from schemas.alert import Alert, Release
 from schemas.finding import Finding
 from schemas.notice import Notice, NoticeState, Receipt
-from schemas.times import DAY, HOUR, Micros
+from schemas.times import DAY, HOUR, Micros, to_micros
 
 _ALERTS, _RELEASES, _STATES = tables.alerts, tables.releases, tables.notice_states
 
@@ -76,25 +76,18 @@ def newest_alerts(connection: Connection, limit: int, hazards: Sequence[str] | N
     return _models(connection, Alert, statement.limit(limit))
 
 
-def released_to_public(connection: Connection, now_us: Micros) -> list[Alert]:
-    """Of each chain the newest version released to the public: in force, or cancelled within 24 h.
-
-    This is what topics and feeds should hold.
-    """
+def newest_released(connection: Connection, since_us: Micros) -> list[Alert]:
+    """Of each chain the newest version released to the public, those issued or running out after `since_us`."""
     newer, newer_release = _ALERTS.alias("newer"), _RELEASES.alias("newer_release")
     released = and_(
         _RELEASES.c.alert == _ALERTS.c.id,
         _RELEASES.c.version == _ALERTS.c.version,
         _RELEASES.c.audience == "public",
     )
-    newest = ~exists(
+    same = and_(newer_release.c.alert == newer.c.id, newer_release.c.version == newer.c.version)
+    has_newer = exists(
         select(1)
-        .select_from(
-            newer.join(
-                newer_release,
-                and_(newer_release.c.alert == newer.c.id, newer_release.c.version == newer.c.version),
-            )
-        )
+        .select_from(newer.join(newer_release, same))
         .where(
             newer_release.c.audience == "public",
             newer.c.id == _ALERTS.c.id,
@@ -104,16 +97,20 @@ def released_to_public(connection: Connection, now_us: Micros) -> list[Alert]:
     statement = (
         select(_ALERTS.c.body)
         .select_from(_ALERTS.join(_RELEASES, released))
-        .where(
-            newest,
-            or_(
-                and_(_ALERTS.c.type == "cancel", _ALERTS.c.issued_us > now_us - DAY),
-                and_(_ALERTS.c.type != "cancel", _ALERTS.c.expires_us > now_us),
-            ),
-        )
+        .where(~has_newer, or_(_ALERTS.c.issued_us > since_us, _ALERTS.c.expires_us > since_us))
         .order_by(_ALERTS.c.issued_us, _ALERTS.c.id)
     )
     return _models(connection, Alert, statement)
+
+
+def released_to_public(connection: Connection, now_us: Micros) -> list[Alert]:
+    """What topics and feeds should hold now: of the newest released, those in force or cancelled within 24 h."""
+    return [
+        alert
+        for alert in newest_released(connection, now_us - DAY)
+        if to_micros(alert.issued_at if alert.type == "cancel" else alert.expires_at)
+        > now_us - (DAY if alert.type == "cancel" else 0)
+    ]
 
 
 def releases_of(connection: Connection, alert: str) -> list[Release]:

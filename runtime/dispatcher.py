@@ -1,0 +1,371 @@
+"""The dispatcher: claims due notices from the ledger, sends them, records what became of them.
+
+In      due notices; receipts from channels and players
+Out     calls of channels; states, receipts and acts of the system
+Order   the ledger's: red before orange before yellow before blue, and for one person no older version after a newer
+
+Blocking calls of the ledger run in threads; the ledger is let go before a channel is called. `sending` is committed
+before the call, so what a crash leaves behind is adopted at the next start and judged as an outcome unknown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from random import Random
+from typing import Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from alerting import metrics
+from alerting.channels.base import Channel, ChannelReceipt, Message, Outcome, Reason, Refused, Sent, Unknown
+from alerting.channels.topics import AlertTopics
+from alerting.ledger import Claim, Ledger
+from runtime.retries import RetryPolicy, Verdict, judge
+from schemas.act import Act
+from schemas.ids import hashed
+from schemas.notice import NoticeState, Receipt
+from schemas.times import DAY, SECOND, Micros, from_micros, seconds, to_micros
+
+log = logging.getLogger("fenghuo")
+
+RESENT = "【重发】"
+_IDLE_S = 1.0
+_TOPICS_SINCE = 7 * DAY
+_COUNT_EVERY_S = 5.0
+_EARLY_RECEIPTS = 10_000
+
+
+class DispatchPolicy(BaseModel):
+    """How much is sent at once, and how long a dispatcher may be silent before another takes over."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    at_once: int = Field(default=16, ge=1, le=1000)
+    """Notices that one channel carries at one time."""
+    lease_s: float = Field(default=120.0, gt=0)
+    """How long a claim lasts; longer than any channel's own time-outs together."""
+    retries: RetryPolicy = RetryPolicy()
+    """When a notice is tried again."""
+
+
+class HouseClock(Protocol):
+    """What the dispatcher asks of a clock."""
+
+    def now_us(self) -> Micros:
+        """Microseconds since 1970 UTC."""
+        ...
+
+    def seconds_until(self, moment: Micros) -> float:
+        """The machine's seconds until the clock shows `moment`."""
+        ...
+
+
+class Dispatcher:
+    """Sends what is due by the channels that it has.
+
+    Parameters
+    ----------
+    address_of
+        Recipient and channel to address; None where the configuration has none.
+    clock, machine
+        The house's clock (states, expiry) and the machine's (leases, pauses, signatures).
+    worker
+        Stays the same over restarts, and differs between dispatchers that run at the same time.
+    random
+        Spreads pauses.
+    append_act
+        Appends an act of the system to the log; called from the dispatcher's loop, must not block.
+    topics
+        Kept as the ledger's released alerts say; None where another process does.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        channels: Mapping[str, Channel],
+        address_of: Callable[[str, str], str | None],
+        clock: HouseClock,
+        machine: HouseClock,
+        *,
+        worker: str,
+        random: Random,
+        policy: DispatchPolicy | None = None,
+        append_act: Callable[[Act], None] | None = None,
+        topics: AlertTopics | None = None,
+    ) -> None:
+        self._ledger = ledger
+        self._channels = channels
+        self._address_of = address_of
+        self._clock = clock
+        self._machine = machine
+        self._worker = worker
+        self._random = random
+        self._policy = policy or DispatchPolicy()
+        self._append_act = append_act
+        self._topics = topics
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping = asyncio.Event()
+        self._wakes: list[asyncio.Event] = []
+        self._sending: set[asyncio.Task[None]] = set()
+        self._early: dict[tuple[str, str], ChannelReceipt] = {}
+        self._receipts: asyncio.Queue[ChannelReceipt] = asyncio.Queue()
+
+    async def run(self) -> None:
+        """Send until `stop`; what is being sent then is finished and recorded."""
+        self._loop = asyncio.get_running_loop()
+        await self._adopt(own=True)
+        jobs = [asyncio.create_task(self._serve(name), name=f"dispatch {name}") for name in self._channels]
+        jobs += [
+            asyncio.create_task(work()) for work in (self._adopt_others, self._take_receipts, self._count)
+        ]
+        if self._topics is not None:
+            jobs.append(asyncio.create_task(self._keep_topics(self._topics), name="topics"))
+        stopped = asyncio.create_task(self._stopping.wait())
+        # A job that ends by itself has failed: better to end all, and be started again, than to send no more in silence.
+        await asyncio.wait([stopped, *jobs], return_when=asyncio.FIRST_COMPLETED)
+        self._stopping.set()
+        for job in (stopped, *jobs):
+            job.cancel()
+        ended = await asyncio.gather(*jobs, return_exceptions=True)
+        if self._sending:
+            await asyncio.wait(self._sending)
+        await self._drain_receipts()
+        for channel in self._channels.values():
+            await channel.close()
+        for error in ended:
+            if isinstance(error, BaseException) and not isinstance(error, asyncio.CancelledError):
+                raise error
+
+    def stop(self) -> None:
+        """End `run`, from any thread."""
+        self._call(self._stopping.set)
+
+    def wake(self) -> None:
+        """Something may be due; from any thread."""
+        self._call(self._wake_all)
+
+    def receive(self, receipt: ChannelReceipt) -> None:
+        """Take a receipt, from any thread: give it to channels as their `receive`."""
+        self._call(lambda: self._receipts.put_nowait(receipt))
+
+    def _call(self, what: Callable[[], None]) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(what)
+
+    def _wake_all(self) -> None:
+        for wake in self._wakes:
+            wake.set()
+
+    # --- sending ----------------------------------------------------------------------------------------------------
+
+    async def _serve(self, name: str) -> None:
+        wake = asyncio.Event()
+        self._wakes.append(wake)
+        free = self._policy.at_once
+        under_way: set[asyncio.Task[None]] = set()
+        while True:
+            wake.clear()
+            room = free - len(under_way)
+            claims = await asyncio.to_thread(self._claim, name, room) if room else []
+            for claim in claims:
+                task = asyncio.create_task(self._send(claim), name=f"send {claim.notice.id}")
+                for tasks in (under_way, self._sending):
+                    tasks.add(task)
+                    task.add_done_callback(tasks.discard)
+                task.add_done_callback(lambda _: wake.set())
+            if len(claims) < room or not room:
+                await _wait(wake, _IDLE_S)
+
+    def _claim(self, channel: str, limit: int) -> list[Claim]:
+        return self._ledger.claim_due(
+            self._clock.now_us(),
+            limit,
+            self._worker,
+            self._policy.lease_s,
+            machine_us=self._machine.now_us(),
+            channels=[channel],
+        )
+
+    async def _send(self, claim: Claim) -> None:
+        channel = self._channels[claim.notice.channel]
+        address = self._address_of(claim.notice.recipient, channel.name)
+        if address is None:
+            await self._settle(
+                claim, Refused(Reason.ADDRESS, "the configuration has none"), channel.repeatable
+            )
+            return
+        if claim.resend:
+            metrics.resends_total.labels(channel.name).inc()
+        message = Message(
+            claim.notice,
+            address,
+            RESENT + claim.notice.text if claim.resend else claim.notice.text,
+            claim.resend,
+            self._machine.now_us(),
+            self._clock.seconds_until(to_micros(claim.notice.expires_at)),
+        )
+        began_s = time.monotonic()
+        try:
+            # The lease must outlive the call, or another dispatcher would send the same notice beside us.
+            outcome = await asyncio.wait_for(channel.send(message), self._policy.lease_s * 0.8)
+        except TimeoutError:
+            outcome = Unknown(Reason.NO_ANSWER, "the channel took too long")
+        except Exception:
+            log.exception("notice.fault notice=%s channel=%s", claim.notice.id, channel.name)
+            outcome = Unknown(Reason.FAULT)
+        metrics.send_seconds.labels(channel.name).observe(time.monotonic() - began_s)
+        await self._settle(claim, outcome, channel.repeatable)
+
+    async def _settle(self, claim: Claim, outcome: Outcome, repeatable: bool) -> None:
+        verdict = judge(
+            claim, outcome, repeatable=repeatable, policy=self._policy.retries, chance=self._random.random()
+        )
+        reason = "" if isinstance(outcome, Sent) else outcome.reason.value
+        metrics.sends_total.labels(claim.notice.channel, type(outcome).__name__.lower(), reason).inc()
+        ready_us = None if verdict.pause_s is None else self._machine.now_us() + seconds(verdict.pause_s)
+        now_us = self._clock.now_us()
+        recorded = await asyncio.to_thread(
+            self._ledger.settle,
+            claim,
+            verdict.state,
+            now_us,
+            error=verdict.error,
+            ready_us=ready_us,
+            resend=verdict.resend,
+            references=verdict.references,
+        )
+        self._tell(claim, verdict, now_us, recorded)
+        for reference in verdict.references:
+            early = self._early.pop((claim.notice.channel, reference), None)
+            if early is not None:
+                await self._record_receipt(early)
+
+    def _tell(self, claim: Claim, verdict: Verdict, now_us: Micros, recorded: bool) -> None:
+        notice = claim.notice
+        if not recorded:
+            log.warning(
+                "notice.late notice=%s channel=%s: another dispatcher has it", notice.id, notice.channel
+            )
+            return
+        if verdict.state in {NoticeState.SENT, NoticeState.DELIVERED}:
+            if notice.first_due_at is not None:
+                waited_s = max(0, now_us - to_micros(notice.first_due_at)) / SECOND
+                metrics.due_to_sent_seconds.labels(notice.channel, str(notice.level)).observe(waited_s)
+            return
+        level = logging.WARNING if verdict.pause_s is None else logging.INFO
+        log.log(
+            level,
+            "notice.%s notice=%s channel=%s attempt=%d reason=%s next_in_s=%s",
+            verdict.state.value,
+            notice.id,
+            notice.channel,
+            claim.attempt,
+            verdict.error,
+            "never" if verdict.pause_s is None else f"{verdict.pause_s:.1f}",
+        )
+        if verdict.undelivered:
+            self._undelivered(notice.id, claim, verdict.state, verdict.error or "", now_us)
+
+    def _undelivered(
+        self, notice: str, claim: Claim, state: NoticeState, reason: str, now_us: Micros
+    ) -> None:
+        """What a later decision rests on enters the log: that somebody was not told."""
+        if self._append_act is None:
+            return
+        first = claim.notice.alerts[0]
+        self._append_act(
+            Act(
+                id=hashed("x", "undelivered", notice, claim.attempt, state.value),
+                act="undelivered",
+                by="system",
+                at=from_micros(now_us),
+                alert=first.id,
+                version=first.version,
+                reason=reason,
+                content={
+                    "notice": notice,
+                    "recipient": claim.notice.recipient,
+                    "channel": claim.notice.channel,
+                    "state": state.value,
+                },
+            )
+        )
+
+    # --- what others left -------------------------------------------------------------------------------------------
+
+    async def _adopt(self, *, own: bool) -> None:
+        claims = await asyncio.to_thread(
+            self._ledger.adopt, self._worker, self._policy.lease_s, machine_us=self._machine.now_us(), own=own
+        )
+        for claim in claims:
+            channel = self._channels.get(claim.notice.channel)
+            repeatable = channel is not None and channel.repeatable
+            await self._settle(claim, Unknown(Reason.CRASHED), repeatable)
+
+    async def _adopt_others(self) -> None:
+        while True:
+            await asyncio.sleep(self._policy.lease_s / 4)
+            await self._adopt(own=False)
+
+    # --- receipts, topics, counts -----------------------------------------------------------------------------------
+
+    async def _take_receipts(self) -> None:
+        while True:
+            await self._record_receipt(await self._receipts.get())
+
+    async def _drain_receipts(self) -> None:
+        while not self._receipts.empty():
+            await self._record_receipt(self._receipts.get_nowait())
+
+    async def _record_receipt(self, receipt: ChannelReceipt) -> None:
+        notice = receipt.notice
+        if notice is None and receipt.reference is not None:
+            notice = await asyncio.to_thread(
+                self._ledger.notice_of_reference, receipt.channel, receipt.reference
+            )
+            if notice is None:
+                # It overtook the answer that names it: kept until that is recorded.
+                self._early[receipt.channel, receipt.reference] = receipt
+                while len(self._early) > _EARLY_RECEIPTS:
+                    self._early.pop(next(iter(self._early)))
+                return
+        if notice is None:
+            return
+        at_us = self._clock.now_us() if receipt.at_us is None else receipt.at_us
+        kept = Receipt(
+            notice=notice,
+            state=receipt.state,
+            at=from_micros(at_us),
+            device=receipt.device,
+            detail=receipt.detail,
+        )
+        if await asyncio.to_thread(self._ledger.add_receipt, kept, receipt.reference or ""):
+            metrics.receipts_total.labels(receipt.channel, receipt.state).inc()
+
+    async def _keep_topics(self, topics: AlertTopics) -> None:
+        wake = asyncio.Event()
+        self._wakes.append(wake)
+        while True:
+            wake.clear()
+            now_us = self._clock.now_us()
+            alerts = await asyncio.to_thread(self._ledger.newest_released, now_us - _TOPICS_SINCE)
+            metrics.topics_behind.set(await topics.sync(alerts, now_us))
+            await _wait(wake, _IDLE_S)
+
+    async def _count(self) -> None:
+        while True:
+            counts = await asyncio.to_thread(self._ledger.notice_counts)
+            for channel in self._channels:
+                for state in NoticeState:
+                    metrics.notices.labels(channel, state.value).set(counts.get((channel, state), 0))
+            await asyncio.sleep(_COUNT_EVERY_S)
+
+
+async def _wait(event: asyncio.Event, at_most_s: float) -> None:
+    try:
+        await asyncio.wait_for(event.wait(), at_most_s)
+    except TimeoutError:
+        return
