@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from runtime.simulate.place import Floats, Place
 from runtime.simulate.rain import STEP_US, Band, Core, Texture
@@ -103,15 +104,20 @@ class Field:
         townships_mm = self._townships_mm * self.factors[:, None]
         chosen = np.full(len(self.townships), np.nan)
         for factor in _TRIES:
-            true = self._peak_floods(townships_mm * factor)
+            open_ones = np.flatnonzero(np.isnan(chosen))
+            if not len(open_ones):
+                break
+            here = np.isin(self.of_gauge, open_ones)
+            true = self._peak_floods(townships_mm[open_ones] * factor)
+            # A flood is known by a township's wettest gauge, not by the mean.
             least, most = (
-                self._highest_gauge(self._peak_floods(gauges_mm * factor * near))
+                self._highest(self._peak_floods(gauges_mm[here] * factor * near), self.of_gauge[here])[
+                    open_ones
+                ]
                 for near in (1 - NEAR, 1 + NEAR)
             )
             good = (least >= true) & (most <= true + 1) & ((true >= 3) | (most < 3))
-            chosen = np.where(good & np.isnan(chosen), factor, chosen)
-            if not np.isnan(chosen).any():
-                break
+            chosen[open_ones[good]] = factor
         if np.isnan(chosen).any():
             return None
         self.factors = self.factors * chosen
@@ -121,10 +127,9 @@ class Field:
         levels = flash_levels(depths_mm, self._start_us + STEP_US, STEP_US).max(axis=1)
         return np.asarray(levels, dtype=np.int64)
 
-    def _highest_gauge(self, levels: Levels) -> Levels:
-        """By township the highest of its gauges' levels: a flood is known by the wettest gauge, not by the mean."""
+    def _highest(self, levels: Levels, townships: NDArray[np.intp]) -> Levels:
         highest = np.zeros(len(self.townships), dtype=np.int64)
-        np.maximum.at(highest, self.of_gauge, levels)
+        np.maximum.at(highest, townships, levels)
         return highest
 
     def _mend_signals(self) -> bool:
