@@ -17,8 +17,10 @@ from console.feed import Feed
 from console.site import Site
 from ingest.sources.mqtt import MqttSettings, MqttSource
 from runtime.broker import InProcessBroker
+from runtime.cli.engine import TOKEN_VARIABLE
 from runtime.clock import Clock, MachineClock, SetClock
 from runtime.configuration.loading import Configuration
+from runtime.configuration.secrets import read_secret
 from runtime.configuration.settings import Settings
 from runtime.dispatching import Dispatching
 from runtime.embedded import EmbeddedEngine
@@ -37,6 +39,14 @@ def clock_of(settings: Settings) -> Clock:
     if settings.clock is None:
         return MachineClock()
     return SetClock(to_micros(settings.clock.starts_at), settings.clock.rate)
+
+
+def mqtt_password(settings: Settings, environment: Mapping[str, str]) -> str | None:
+    """The password of the MQTT broker, from its file or from FENGHUO_MQTT_PASSWORD; None where there is none."""
+    mqtt = settings.brokers.mqtt
+    if mqtt is not None and mqtt.password_file is not None:
+        return mqtt.password_file.read_text(encoding="utf-8").strip()
+    return environment.get(PASSWORD_VARIABLE)
 
 
 class EmbeddedProcess:
@@ -68,18 +78,16 @@ class EmbeddedProcess:
             retention_days=settings.database.log_days,
             on_decisions=self._publish,
         )
-        mqtt, password = settings.brokers.mqtt, environment.get(PASSWORD_VARIABLE)
+        mqtt, password = settings.brokers.mqtt, mqtt_password(settings, environment)
         self.broker: InProcessBroker | None = None
         if mqtt is None:
             self.broker = InProcessBroker("127.0.0.1", settings.ports.broker)
             mqtt = MqttSettings(port=settings.ports.broker, version="3.1.1")
-        elif mqtt.password_file is not None:
-            password = mqtt.password_file.read_text(encoding="utf-8").strip()
         self.mqtt_settings = mqtt
         self.source = MqttSource(mqtt, self.engine.intake.submit, password)
         self.dispatching = Dispatching(configuration, self.engine, self.clock, mqtt, password, environment)
         self.prober = Prober(self.engine, lambda: {"mqtt": self.source.connected.is_set()})
-        token = settings.ports.token.read(environment) if settings.ports.token is not None else None
+        token = read_secret(settings.ports.token_file, TOKEN_VARIABLE, environment)
         site = Site(
             bundle=configuration.bundle,
             ledger=self.engine.ledger,

@@ -42,6 +42,6 @@ def call(url: str, method: str, path: str, *, content: bytes | None = None) -> h
         ) from error
     if response.status_code == 401:
         raise click.ClickException(
-            f"the engine refuses the token; set {TOKEN_VARIABLE} to the one of fenghuo.yaml, ports.token"
+            f"the engine refuses the token; set {TOKEN_VARIABLE} to the one of fenghuo.yaml, ports.token_file"
         )
     return response

@@ -7,10 +7,12 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from alerting.channels.broadcast import BroadcastChannel
+from alerting.channels.smpp import SmppSettings, SmsChannel
+from alerting.channels.webhook import WebhookChannel, WebhookSettings
 from ingest.sources.mqtt import MqttSettings
 from runtime.configuration.documents import Document, validated
 from runtime.configuration.faults import Faults
-from runtime.configuration.secrets import Secret
 from schemas.alert import Status
 from schemas.area import Tier
 from schemas.times import Time
@@ -54,8 +56,8 @@ class Database(_Section):
     """Embedded engine: holds `log.db` and `state.db`; relative to where `fenghuo` is started."""
     url: str | None = None
     """Kafka deployment: PostgreSQL, `postgresql+psycopg://user@host/name`, without the password."""
-    password: Secret | None = None
-    """The password of the PostgreSQL user."""
+    password_file: Path | None = None
+    """A file that holds the PostgreSQL user's password; left out, FENGHUO_DATABASE_PASSWORD does."""
     log_days: float = Field(30.0, gt=0)
     """How long log records behind the checkpoint are kept."""
 
@@ -63,7 +65,7 @@ class Database(_Section):
     def _without_password(self) -> Database:
         if self.url is not None and ":" in self.url.partition("//")[2].partition("@")[0] and "@" in self.url:
             raise ValueError(
-                "url holds a password; take it out and write password: {env: NAME} or {file: PATH}"
+                "url holds a password; take it out and name a password_file, or set FENGHUO_DATABASE_PASSWORD"
             )
         return self
 
@@ -77,12 +79,16 @@ class Ports(_Section):
     """Page, API, `/metrics` and `/health`."""
     broker: Port = 1883
     """The broker inside the process, where `brokers.mqtt` is left out."""
-    token: Secret | None = None
-    """Bearer token that `POST /v1/readings` asks for; left out, it takes nothing."""
+    token_file: Path | None = None
+    """A file that holds the bearer token of `POST /v1/…`; left out, FENGHUO_TOKEN does; without both nothing is taken."""
 
 
 class Channels(_Section):
-    """Placeholder."""
+    """By what people are told. `broadcast` goes through the broker of `brokers.mqtt`."""
+
+    sms: SmppSettings | None = None
+    """Left out: no SMS is sent, and its notices are parked where an operator sees them."""
+    webhook: WebhookSettings = WebhookSettings()
 
 
 class Settings(_Section):
@@ -106,7 +112,8 @@ class Settings(_Section):
         return self
 
 
-CHANNELS = ("sms", "broadcast", "webhook")
+CHANNELS = (SmsChannel.name, BroadcastChannel.name, WebhookChannel.name)
+"""The channels that recipients.csv may name."""
 
 
 def read_settings(document: Document, faults: Faults) -> Settings | None:

@@ -14,6 +14,8 @@ import msgspec
 
 from runtime.configuration.faults import Faults
 
+_OBJECT = msgspec.json.Decoder(dict[str, Any])
+
 
 class Row:
     """One row: its cells by column, stripped of blanks, and where it stands."""
@@ -60,7 +62,7 @@ class Row:
         if not text:
             return {}
         try:
-            return msgspec.json.decode(text, type=dict[str, Any])
+            return _OBJECT.decode(text)
         except msgspec.DecodeError as error:
             reason = str(error).removesuffix(".")
             self.fault(f'{column} is no JSON object ({reason}); write it like {{"name": value}}.')

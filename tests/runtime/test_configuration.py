@@ -157,4 +157,4 @@ def test_loading_the_shipped_place_costs_a_small_multiple_of_reading_its_tables(
             with table.open(encoding="utf-8", newline="") as lines:
                 assert sum(1 for _ in csv.DictReader(lines)) > 1000
 
-    assert seconds(lambda: load("deploy/bazhong")) < 20 * seconds(read)
+    assert seconds(lambda: load("deploy/bazhong")) < 60 * seconds(read)

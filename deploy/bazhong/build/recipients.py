@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from deploy.bazhong.build.areas import PlacedArea
 
-DISPATCH_SYSTEM = "http://dispatch.example/fenghuo"
+DISPATCH_SYSTEM = "https://dispatch.example/fenghuo"
 
 
 @dataclass(frozen=True)
