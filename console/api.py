@@ -62,7 +62,7 @@ def _with_token(endpoint: Endpoint) -> Endpoint:
         if token is None or not hmac.compare_digest(given.encode(), token.encode()):
             return _error(
                 401,
-                "send the header `Authorization: Bearer TOKEN` with the token of fenghuo.yaml, ports.token_file, or of FENGHUO_TOKEN",
+                "send the header `Authorization: Bearer TOKEN` with the token of ports.token_file or FENGHUO_TOKEN",
             )
         return await endpoint(request)
 
