@@ -20,7 +20,7 @@ from detectors.seismic.grade import Effect, Grader, Magnitude, Strongest
 from detectors.seismic.items import Motion, Pick
 from detectors.seismic.locate import distance_km
 from detectors.seismic.parameters import SeismicParameters
-from detectors.seismic.report import effects_evidence, source_evidence
+from detectors.seismic.report import doubts, effects_evidence, source_evidence
 from schemas.area import Tier
 from schemas.bundle import Bundle
 from schemas.finding import Evidence, Finding, make_finding
@@ -121,7 +121,10 @@ class SeismicEvent:
                 if not self._confirmed(event):
                     found += self._cancel(event, now)
                     continue
-            if event.dirty and now >= event.graded_us + seconds(self.parameters.update_s):
+            # What nobody has been told yet does not wait for the next second.
+            if event.dirty and (
+                event.told is None or now >= event.graded_us + seconds(self.parameters.update_s)
+            ):
                 found += self._grade(event, now)
         return found
 
@@ -259,8 +262,7 @@ class SeismicEvent:
 
     def _confirmed(self, event: _Event) -> bool:
         fit = [s for s, told in event.tellings.items() if self._associator.fits(event.source, told[0])]
-        against = self._associator.against(event.source, event.tellings, self._heard_us)
-        return len(fit) >= self.parameters.stations_confirm and len(against) <= len(fit)
+        return len(fit) >= self.parameters.stations_confirm and len(self._against(event)) <= len(fit)
 
     def _cancel(self, event: _Event, now: Micros) -> list[Any]:
         self._drop(event)
@@ -305,7 +307,14 @@ class SeismicEvent:
             event.first_us = now
         event.told = told
         evidence = {**self._evidence(event, now), **effects_evidence(effects, level, self.parameters)}
-        return [self._finding(event, level, evidence, self._doubts(event))]
+        return [
+            self._finding(
+                event,
+                level,
+                evidence,
+                doubts(self._against(event), event.magnitude, event.motions, self.parameters),
+            )
+        ]
 
     def _material(self, before: _Told, after: _Told) -> bool:
         grade = self.parameters.level_of
@@ -320,27 +329,17 @@ class SeismicEvent:
             return True
         return distance_km(before.lon, before.lat, after.lon, after.lat) >= _MOVED_KM
 
+    def _against(self, event: _Event) -> tuple[str, ...]:
+        return self._associator.against(event.source, event.tellings, self._heard_us)
+
     def _evidence(self, event: _Event, now: Micros) -> Evidence:
-        against = self._associator.against(event.source, event.tellings, self._heard_us)
         return {
             "event": event.id,
             **source_evidence(event.source, event.magnitude, now, self.parameters),
             "stations_used": len(event.tellings),
             "stations_threshold": self.parameters.stations_min,
-            "stations_against": len(against),
+            "stations_against": len(self._against(event)),
         }
-
-    def _doubts(self, event: _Event) -> tuple[str, ...]:
-        doubts = [
-            f"{station} had no P though it was due"
-            for station in self._associator.against(event.source, event.tellings, self._heard_us)
-        ]
-        if event.magnitude is None:
-            doubts.append("no amplitude is known, so the event has no magnitude")
-        elif event.magnitude.value < self.parameters.magnitude_min:
-            doubts.append(f"its magnitude is below {self.parameters.magnitude_min}")
-        doubts += [f"{s} was clipped" for s, motion in sorted(event.motions.items()) if motion.clipped]
-        return tuple(doubts)
 
     def _finding(self, event: _Event, level: int, evidence: Evidence, against: tuple[str, ...]) -> Finding:
         event.number += 1

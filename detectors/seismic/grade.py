@@ -150,7 +150,8 @@ class Grader:
             if area.tier not in (Tier.COUNTY, Tier.TOWNSHIP):
                 continue
             epicentral_km = distance_km(source.lon, source.lat, area.lon, area.lat)
-            expected = mean_intensity(magnitude, epicentral_km, zone)
+            # To the digit that is shown, so that a level never contradicts its figure.
+            expected = round(mean_intensity(magnitude, epicentral_km, zone), 1)
             said = measured.get(code)
             # Until the shaking has settled a measured value is a lower bound, so it can only raise.
             by_instrument = said is not None and (said[1] or said[0] > expected)

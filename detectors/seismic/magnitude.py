@@ -48,8 +48,20 @@ def tau_c_of(velocity_energy: float, displacement_energy: float) -> float | None
 
 def magnitude_from_pga(pga_m_s2: float, epicentral_km: float, zone: Zone) -> float:
     """The magnitude whose mean acceleration at that distance is nearest, 2.0 to 8.5."""
-    gal = np.array([mean_pga_gal(float(m), epicentral_km, zone) for m in _GRID])
-    return float(_GRID[int(np.argmin(np.abs(np.log10(gal) - math.log10(pga_m_s2 * 100.0))))])
+    wanted = math.log10(pga_m_s2 * 100.0)
+    low, high = 0, len(_GRID) - 1
+    # Acceleration rises with magnitude but for a step where the coefficients change, so halving finds it.
+    while high - low > 1:
+        middle = (low + high) // 2
+        if math.log10(mean_pga_gal(float(_GRID[middle]), epicentral_km, zone)) < wanted:
+            low = middle
+        else:
+            high = middle
+
+    def miss(at: int) -> float:
+        return abs(math.log10(mean_pga_gal(float(_GRID[at]), epicentral_km, zone)) - wanted)
+
+    return float(_GRID[min((low, high), key=miss)])
 
 
 def median(values: Sequence[float]) -> float:

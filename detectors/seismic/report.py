@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from detectors.base import figure
 from detectors.seismic.associate import Hypocentre
-from detectors.seismic.grade import Effect, Magnitude
+from detectors.seismic.grade import Effect, Magnitude, Strongest
 from detectors.seismic.intensity import blind_radius_km
 from detectors.seismic.parameters import SeismicParameters
 from schemas.area import Tier
@@ -55,6 +55,22 @@ def effects_evidence(effects: Sequence[Effect], level: int, parameters: SeismicP
             if effect.level > 0
         },
     }
+
+
+def doubts(
+    against: Sequence[str],
+    magnitude: Magnitude | None,
+    motions: Mapping[str, Strongest],
+    parameters: SeismicParameters,
+) -> tuple[str, ...]:
+    """What speaks against an event, or for less trust in it."""
+    words = [f"{station} had no P though it was due" for station in against]
+    if magnitude is None:
+        words.append("no amplitude is known, so the event has no magnitude")
+    elif magnitude.value < parameters.magnitude_min:
+        words.append(f"its magnitude is below {parameters.magnitude_min}")
+    words += [f"{station} was clipped" for station, motion in sorted(motions.items()) if motion.clipped]
+    return tuple(words)
 
 
 def _tenth(at_us: Micros) -> str:

@@ -7,9 +7,10 @@ from functools import cache
 import numpy as np
 import pytest
 
-from detectors.seismic import SeismicParameters
+from detectors.seismic import Motion, Pick, SeismicParameters
 from detectors.seismic.locate import distance_km
 from schemas.packet import Packet, merged
+from schemas.stage import UnknownState
 from schemas.times import SECOND, to_micros
 from tests.detectors.contract import Drive, Subject, every_detector_passes
 from tests.detectors.seismic.quakes import (
@@ -196,3 +197,60 @@ def test_clocks_that_lie_by_half_an_hour_spoil_nothing():
     ]
     found = events(bundle, slow)
     assert {f.subject for f in found} == {f.subject for f in plain}
+
+
+def told(station: str, at_s: float, window_s: float = 0.0, pd_cm: float | None = None) -> Pick:
+    picked_us = START_US + round(at_s * SECOND)
+    return Pick(station, "HNZ", 1, picked_us, 0.05, 12.0, window_s, pd_cm, 0.001, 1.0)
+
+
+def heard(station: str, until_s: float) -> Motion:
+    return Motion(station, START_US + round(until_s * SECOND), 0.001, 0.0001, 3, False)
+
+
+def test_an_event_that_nearer_stations_deny_is_cancelled():
+    _, stage = stages(made_network())
+    arrival = arrivals()
+    far = sorted(arrival, key=lambda s: arrival[s])[-4:]
+    found = []
+    for station in far:
+        found += stage.process(told(station, arrival[station]), START_US + 45 * SECOND)
+    for station in far:
+        item = told(station, arrival[station], 1.0, 0.1)
+        found += stage.process(item, START_US + 46 * SECOND)
+    assert [finding.level > 0 for finding in found] == [True]
+    # The nearer stations' data come late, and none of them saw anything.
+    for station in sorted(set(PLACES) - set(far)):
+        found += stage.process(heard(station, 50.0), START_US + 50 * SECOND)
+    assert len(found) == 1
+    cancels = [item for _ in range(20) if (due := stage.next_due()) for item in stage.tick(due)]
+    assert [finding.level for finding in cancels] == [0]
+    assert cancels[0].evidence["cancelled"] is True
+    assert cancels[0].subject == found[0].subject
+    assert cancels[0].id != found[0].id
+
+
+def test_a_level_of_the_first_seconds_is_not_lowered_at_once():
+    _, stage = stages(made_network())
+    arrival = arrivals()
+    order = sorted(arrival, key=lambda s: arrival[s])
+    found = []
+    for station in order[:4]:
+        found += stage.process(told(station, arrival[station]), START_US + 40 * SECOND)
+    for station in order[:4]:
+        found += stage.process(told(station, arrival[station], 1.0, 0.3), START_US + 41 * SECOND)
+    first = found[-1].level
+    assert first >= 3
+    for station in order[4:]:
+        found += stage.process(told(station, arrival[station]), START_US + 42 * SECOND)
+        found += stage.process(told(station, arrival[station], 1.0, 0.002), START_US + 43 * SECOND)
+    assert {finding.level for finding in found} == {first}
+    later = [item for s in range(44, 56) for item in stage.tick(START_US + s * SECOND)]
+    assert later
+    assert later[-1].level < first
+
+
+def test_a_refused_state_names_the_version():
+    _, stage = stages(made_network())
+    with pytest.raises(UnknownState, match=r"seismic\.event"):
+        stage.restore({"picks": b"\x07"})
