@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
-from runtime.configuration import examine
+from runtime.configuration import Configuration, examine
 from schemas.area import TIERS, Tier
 
 _SEVERAL = {
@@ -24,7 +25,7 @@ _SEVERAL = {
 def check(folder: Path) -> None:
     """Name every fault of the configuration in DIR: file, line, what is wrong, how to mend it.
 
-    Exits with 1 where there is one.
+    Exits with 1 where there is one. What is no fault and may be meant is remarked on standard error.
     """
     configuration, faults = examine(folder)
     if configuration is None:
@@ -43,3 +44,13 @@ def check(folder: Path) -> None:
         f"{folder}: no fault. Areas: {places}. Stations: {network}. "
         f"Recipients: {len(bundle.recipients)}. Status: {bundle.status}. Bundle {bundle.hash[:12]}."
     )
+    for remark in _remarks(configuration):
+        click.echo(f"{folder}: {remark}", err=True)
+
+
+def _remarks(configuration: Configuration) -> Iterator[str]:
+    by_sms = sum("sms" in recipient.channels for recipient in configuration.bundle.recipients)
+    if by_sms and configuration.settings.channels.sms is None:
+        yield f"{by_sms} recipients have sms, and channels.sms names no server: such notices would be parked."
+    if configuration.settings.brokers.mqtt is None:
+        yield "brokers.mqtt names no broker: one runs inside the process, and it can lose messages."

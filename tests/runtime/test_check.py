@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,23 @@ def test_a_whole_configuration_is_told_in_one_line(folder):
     assert result.exit_code == 0, result.output
     assert result.stdout.startswith(f"{folder}: no fault. Areas: 1 city, ")
     assert result.stdout.count("\n") == 1
+
+
+def test_what_may_be_meant_is_remarked_and_is_no_fault(tmp_path):
+    place = shutil.copytree(CONFIGURATIONS / "small", tmp_path / "place")
+    broker = CliRunner().invoke(fenghuo, ["check", str(place)])
+    (place / "fenghuo.yaml").write_text(
+        "brokers: {mqtt: {host: broker.example}}\nchannels: {sms: {host: smsc.example, system_id: fenghuo}}\n",
+        encoding="utf-8",
+    )
+    complete = CliRunner().invoke(fenghuo, ["check", str(place)])
+
+    assert broker.exit_code == complete.exit_code == 0
+    assert broker.stderr.splitlines() == [
+        f"{place}: 51 recipients have sms, and channels.sms names no server: such notices would be parked.",
+        f"{place}: brokers.mqtt names no broker: one runs inside the process, and it can lose messages.",
+    ]
+    assert complete.stderr == ""
 
 
 @pytest.mark.parametrize("words", [["check"], ["check", "no-such-folder"], ["check", ".", "--colour"]])
