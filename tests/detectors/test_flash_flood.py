@@ -89,7 +89,7 @@ def test_a_township_stands_at_the_highest_of_its_gauges_and_falls_with_the_last(
     # 60 mm in 1 h until step 13, 45 until 14, 70 in 6 h until 72; an hour of good readings later each is over.
     assert steps[3:] == [(2, 14 + 12), (1, 15 + 12), (0, 73 + 12)]
     assert found[2].stations == found[5].stations == ("R-000",)
-    assert "2个雨量站中1个达到" in found[2].against
+    assert "3个雨量站中1个达到" in found[2].against
 
 
 def test_a_township_without_gauges_takes_the_nearest():
