@@ -1,0 +1,446 @@
+"""Quality: flags, repeats and overlaps, horizons, cut samples, blanked fields, sick stations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from ingest.quality import Quality, QualityParameters
+from ingest.quality.parameters import Limits
+from schemas.area import Area, Tier
+from schemas.bundle import Bundle
+from schemas.packet import Packet, make_packet, merged
+from schemas.station import Station
+from schemas.times import DAY, HOUR, MINUTE, SECOND, Micros, to_micros
+
+T0 = to_micros(datetime(2026, 7, 11, tzinfo=UTC))
+FIVE = 5 * MINUTE
+AREA = Area("511921", "通江县", Tier.COUNTY, None, 107.24, 31.91)
+
+
+def bundle(kind: str, n: int = 2, **parameters: Any) -> Bundle:
+    stations = [
+        Station(f"{kind}-{k}", kind, kind, 107.0, 31.0, None, "511921", (), parameters) for k in range(n)
+    ]
+    return Bundle.of(areas=[AREA], stations=stations, policy={})
+
+
+def quality(kind: str, n: int = 2, **parameters: Any) -> Quality:
+    return Quality(QualityParameters(), bundle(kind, n, **parameters))
+
+
+def rain(
+    readings: Sequence[tuple[int, Micros, float]],
+    interval_us: Micros = FIVE,
+    received_us: Sequence[Micros] | None = None,
+) -> Packet:
+    observed = [o for _, o, _ in readings]
+    return make_packet(
+        "rain",
+        "",
+        [r for r, _, _ in readings],
+        observed,
+        received_us if received_us is not None else np.maximum.accumulate(observed),
+        {
+            "rain_um": [round(mm * 1000) for _, _, mm in readings],
+            "interval_us": [interval_us] * len(readings),
+        },
+    )
+
+
+def slope(readings: Sequence[tuple[int, Micros, dict[str, float]]], now: Micros | None = None) -> Packet:
+    names = sorted({name for _, _, fields in readings for name in fields})
+    observed = [o for _, o, _ in readings]
+    return make_packet(
+        "landslide",
+        "",
+        [r for r, _, _ in readings],
+        observed,
+        np.maximum.accumulate(observed) if now is None else [now] * len(readings),
+        {name: [fields.get(name, np.nan) for _, _, fields in readings] for name in names},
+    )
+
+
+def judged(stage: Quality, packet: Packet) -> Packet:
+    return stage.process(packet, int(packet.log_us[-1]))[0]
+
+
+def verdicts(packet: Packet) -> list[tuple[int, bool]]:
+    return list(zip(packet.flag.tolist(), packet.counts.tolist(), strict=True))
+
+
+# --- rain ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("interval_us", "mm", "flag"),
+    [
+        (MINUTE, 31.2, 3),
+        (MINUTE, 31.3, 4),
+        (FIVE, 25.4, 1),
+        (FIVE, 25.5, 3),
+        (FIVE, 60.0, 3),
+        (FIVE, 60.1, 4),
+        (HOUR, 120.0, 1),
+        (HOUR, 120.1, 3),
+        (HOUR, 305.0, 3),
+        (HOUR, 305.1, 4),
+        (DAY, 1062.0, 3),
+        (DAY, 1062.1, 4),
+        (15 * MINUTE, 40.0, 1),
+        (FIVE, 0.0, 1),
+    ],
+)
+def test_rain_beyond_the_records_fails(interval_us, mm, flag):
+    assert verdicts(judged(quality("rain"), rain([(0, T0, mm)], interval_us))) == [(flag, True)]
+
+
+def test_possible_readings_can_be_an_impossible_hour():
+    packet = judged(quality("rain"), rain([(0, T0 + (k + 1) * FIVE, 25.4) for k in range(24)]))
+    assert packet.flag[:12].tolist() == [1, 1, 1, 1, *[3] * 8], "120 mm are passed by the fifth reading"
+    packet = judged(quality("rain"), rain([(0, T0 + (k + 1) * FIVE, 40.0) for k in range(12)]))
+    assert packet.flag.tolist() == [*[3] * 7, *[4] * 5], "and 305 mm by the eighth"
+
+
+def test_a_gauge_may_have_limits_of_its_own():
+    stage = quality("rain", qc={"rain_mm": {"suspect_max": 5, "fail_max": 10}})
+    readings = [(0, T0 + (k + 1) * FIVE, mm) for k, mm in enumerate([5.0, 5.1, 10.1])]
+    assert judged(stage, rain(readings)).flag.tolist() == [1, 3, 4]
+
+
+def test_the_first_in_the_log_counts():
+    stage = quality("rain")
+    reading = (0, T0, 1.0)
+    other = (0, T0, 2.0)
+    packet = judged(stage, rain([reading, reading, other, (1, T0, 2.0)]))
+    assert verdicts(packet) == [(1, True), (1, False), (4, False), (1, True)]
+
+
+def test_rain_that_overlaps_rain_already_counted_fails():
+    stage = quality("rain")
+    judged(stage, rain([(0, T0 + HOUR, 3.0)], HOUR))
+    packet = judged(stage, rain([(0, T0 + 30 * MINUTE, 1.0), (0, T0 + HOUR + FIVE, 1.0)]))
+    assert verdicts(packet) == [(4, False), (1, True)]
+    assert verdicts(judged(stage, rain([(0, T0 + HOUR + 15 * MINUTE, 2.0)], HOUR))) == [(4, False)]
+
+
+def test_late_rain_counts_within_72_hours_and_not_past_them():
+    stage = quality("rain")
+    judged(stage, rain([(0, T0, 0.0)]))
+    late = [(0, T0 - 72 * HOUR, 1.0), (0, T0 - 72 * HOUR - 1, 1.0), (1, 0, 1.0)]
+    packet = judged(stage, rain(late, FIVE, [T0] * 3))
+    assert verdicts(packet) == [(1, True), (1, False), (1, False)]
+
+
+def test_memory_is_bounded_by_the_horizon():
+    stage = quality("rain", 3)
+    for k in range(5 * 288):
+        judged(stage, rain([(row, T0 + k * FIVE, 0.0) for row in range(3)]))
+    hours = {key.split("/")[1] for key in stage.state() if key.startswith("rain_said/")}
+    assert len(hours) <= 75
+    stage.changed()
+    stage.saved(None)
+    judged(stage, rain([(0, T0 + 20 * DAY, 0.0)]))
+    assert sum(value is None for value in stage.changed().values()) >= 72
+
+
+@settings(max_examples=50, deadline=None)
+@given(order=st.permutations(range(14)), cut=st.integers(1, 14))
+def test_whatever_the_order_each_reading_counts_once(order, cut):
+    """Seven readings, each twice: seven count, and their rain is the same."""
+    readings = [(0, T0 + (k % 7 + 1) * FIVE, float(k % 7)) for k in range(14)]
+    packet = rain([readings[k] for k in order], FIVE, [T0 + HOUR] * 14)
+    stage = quality("rain")
+    parts = [judged(stage, packet.span(i, min(i + cut, 14))) for i in range(0, 14, cut)]
+    whole = merged(parts)
+    assert int(whole.counts.sum()) == 7
+    assert int(whole.columns["rain_um"][whole.counts].sum()) == 21_000
+    assert (whole.flag == 1).all()
+
+
+def findings(stage: Quality, packet: Packet) -> list:
+    return [e.item for e in stage.process(packet, int(packet.log_us[-1]))[1]]
+
+
+def test_a_stuck_reed_is_named_once_and_once_when_it_lives_again():
+    stage = quality("rain")
+    wet = [(0, T0 + (k + 1) * FIVE, 0.1 if k < 2 else 0.4) for k in range(100)]
+    stuck, well = findings(stage, rain([*wet, (0, wet[-1][1] + FIVE, 0.0)]))
+    assert (stuck.detector, stuck.level, stuck.hazard) == ("quality.flat_line", 2, "station")
+    assert stuck.observed_us == T0 + (2 + 1 + 36) * FIVE, "3 h after the first of the equal readings"
+    assert stuck.evidence["test"] == "flat_line_test"
+    assert stuck.evidence["since"] == "2026-07-11T00:15:00Z"
+    assert (well.level, well.observed_us) == (0, T0 + 101 * FIVE)
+    flags = judged(quality("rain"), rain(wet)).flag
+    assert [int((flags == f).sum()) for f in (1, 3, 4)] == [38, 36, 26]
+
+
+def test_drizzle_of_single_tips_is_no_stuck_reed():
+    readings = [(0, T0 + (k + 1) * FIVE, 0.1) for k in range(200)]
+    stage = quality("rain")
+    packet, found = stage.process(rain(readings), T0)
+    assert found == []
+    assert (packet.flag == 1).all()
+
+
+def test_a_gauge_out_of_range_is_named_until_it_has_passed_for_a_day():
+    stage = quality("rain")
+    sick, *rest = findings(stage, rain([(0, T0, 95.0), (0, T0 + FIVE, 80.0)]))
+    assert (sick.detector, sick.level, rest) == ("quality.gross_range", 2, [])
+    good = [(0, T0 + FIVE + (k + 1) * HOUR, 0.0) for k in range(30)]
+    (well,) = findings(stage, rain(good))
+    assert (well.level, well.observed_us) == (0, T0 + FIVE + 24 * HOUR)
+
+
+# --- landslide ----------------------------------------------------------------------------------------------------
+
+
+def test_landslide_repeats_are_told_field_by_field():
+    stage = quality("landslide")
+    judged(stage, slope([(0, T0, {"displacement_mm": 1.0, "crack_mm": 2.0})]))
+    again = [
+        (0, T0, {"displacement_mm": 1.0}),
+        (0, T0, {"displacement_mm": 1.5}),
+        (0, T0, {"displacement_mm": 1.0, "tilt_x_deg": 0.1}),
+        (0, T0, {"tilt_x_deg": 0.1}),
+    ]
+    packet = judged(stage, slope(again, T0))
+    assert verdicts(packet) == [(1, False), (4, False), (1, True), (1, False)]
+    assert np.isnan(packet.columns["displacement_mm"]).all()
+    assert packet.columns["tilt_x_deg"][2] == 0.1
+
+
+def test_a_late_landslide_reading_counts_within_seven_days():
+    stage = quality("landslide")
+    judged(stage, slope([(0, T0, {"crack_mm": 1.0})]))
+    late = [(0, T0 - 7 * DAY, {"crack_mm": 0.5}), (0, T0 - 7 * DAY - 1, {"crack_mm": 0.5})]
+    assert verdicts(judged(stage, slope(late, T0))) == [(1, True), (1, False)]
+
+
+def test_a_lone_jump_is_suspect_and_a_movement_is_not():
+    stage = quality("landslide")
+    values = [0.0, 0.1, 60.0, 0.2, 0.2, 50.0, 50.1, 80.0, 120.0, 170.0]
+    packet = judged(stage, slope([(0, T0 + k * HOUR, {"displacement_mm": v}) for k, v in enumerate(values)]))
+    assert packet.flag.tolist() == [1, 1, 3, 1, 1, 3, 1, 3, 1, 1]
+    assert packet.columns["displacement_mm"].tolist() == values, "suspect values stay in"
+
+
+def test_an_impossible_field_is_blanked_and_the_others_score():
+    stage = quality("landslide")
+    packet, found = stage.process(
+        slope(
+            [
+                (0, T0, {"displacement_mm": 1.0, "pore_pressure_kpa": 9999.0}),
+                (1, T0, {"pore_pressure_kpa": 9999.0}),
+            ]
+        ),
+        T0,
+    )
+    assert verdicts(packet) == [(3, True), (4, True)]
+    assert np.isnan(packet.columns["pore_pressure_kpa"]).all()
+    assert packet.columns["displacement_mm"][0] == 1.0
+    assert [(e.item.subject, e.item.evidence["fields"]) for e in found] == [
+        ("landslide-0", ["pore_pressure_kpa"]),
+        ("landslide-1", ["pore_pressure_kpa"]),
+    ]
+
+
+def test_a_point_that_lived_and_stands_still_for_days_is_stuck():
+    stage = quality("landslide")
+    chance = np.random.Generator(np.random.PCG64(3))
+    noise = np.round(chance.normal(0, 0.3, 500), 2)
+    noise[200:340] = noise[199]
+    readings = [
+        (0, T0 + k * HOUR, {"displacement_mm": float(v), "soil_moisture_pct": 30.0})
+        for k, v in enumerate(noise)
+    ]
+    packet, found = stage.process(slope(readings), T0)
+    stuck, well = (e.item for e in found)
+    assert (stuck.detector, stuck.level) == ("quality.flat_line", 2)
+    assert stuck.observed_us == T0 + (199 + 72) * HOUR
+    assert stuck.evidence["fields"] == ["displacement_mm"]
+    assert (well.level, well.observed_us) == (0, T0 + 340 * HOUR)
+    assert np.isnan(packet.columns["displacement_mm"][271:340]).all()
+    assert (packet.columns["soil_moisture_pct"] == 30.0).all()
+    assert (packet.flag[271:340] == 3).all()
+    assert (packet.flag[340:] == 1).all()
+
+
+def test_a_point_that_rounds_and_hardly_moves_is_not_stuck():
+    values = np.floor(np.arange(2000) / 240) / 10
+    readings = [(0, T0 + k * HOUR, {"crack_mm": float(v)}) for k, v in enumerate(values)]
+    packet, found = quality("landslide").process(slope(readings), T0)
+    assert found == []
+    assert (packet.flag == 1).all()
+
+
+# --- cameras and seismic channels ---------------------------------------------------------------------------------
+
+
+def frames(rows: Sequence[tuple[Micros, float, float | None]], now: Micros) -> Packet:
+    seen = [[] if c is None else [c] for _, _, c in rows]
+    flat = [c for one in seen for c in one]
+    parts = {"label": [0] * len(flat), "confidence": flat}
+    parts |= {name: [0.5] * len(flat) for name in ("x0", "y0", "x1", "y1")}
+    return make_packet(
+        "camera",
+        "",
+        [0] * len(rows),
+        [o for o, _, _ in rows],
+        [now] * len(rows),
+        {"azimuth_deg": [a for _, a, _ in rows], "field_of_view_deg": [60.0] * len(rows)},
+        lengths=[len(one) for one in seen],
+        parts=parts,
+    )
+
+
+def test_frames_are_told_by_time_and_azimuth():
+    stage = quality("camera")
+    rows = [
+        (T0, 10.0, 0.5),
+        (T0, 10.0, 0.5),
+        (T0, 10.0, 0.6),
+        (T0, 10.0, None),
+        (T0, 70.0, 0.5),
+        (T0 - HOUR, 10.0, 0.5),
+        (T0 - HOUR - 1, 10.0, 0.5),
+    ]
+    assert verdicts(judged(stage, frames(rows, T0))) == [
+        (1, True),
+        (1, False),
+        (4, False),
+        (4, False),
+        (1, True),
+        (1, True),
+        (1, False),
+    ]
+
+
+def trace(pieces: Sequence[tuple[Micros, Sequence[float]]], channel: str = "HNZ") -> Packet:
+    ends = [start + len(samples) * SECOND // 10 for start, samples in pieces]
+    return make_packet(
+        "seismic",
+        "",
+        [0] * len(pieces),
+        [start for start, _ in pieces],
+        np.maximum.accumulate(ends),
+        {
+            "channel": [channel] * len(pieces),
+            "sample_rate_hz": [10.0] * len(pieces),
+            "unit": [0] * len(pieces),
+        },
+        lengths=[len(samples) for _, samples in pieces],
+        parts={"samples": [s for _, samples in pieces for s in samples]},
+    )
+
+
+def test_seismic_samples_that_overlap_are_cut_to_what_is_new():
+    stage = quality("seismic")
+    first, second = list(range(10)), list(range(5, 20))
+    packet = judged(stage, trace([(T0, first), (T0 + SECOND // 2, second), (T0 + SECOND, second[5:8])]))
+    assert verdicts(packet) == [(1, True), (1, True), (1, False)]
+    assert packet.part("samples", 1).tolist() == list(range(10, 20))
+    assert packet.observed_us[1] == T0 + SECOND
+
+
+def test_a_late_seismic_piece_fills_its_gap():
+    stage = quality("seismic")
+    whole = list(range(40))
+    packet = judged(
+        stage,
+        trace([(T0, whole[:10]), (T0 + 2 * SECOND, whole[20:40]), (T0 + SECOND // 2, whole[5:25])]),
+    )
+    assert verdicts(packet) == [(1, True)] * 3
+    assert packet.part("samples", 2).tolist() == whole[10:20]
+    assert packet.observed_us[2] == T0 + SECOND
+
+
+def test_seismic_repeats_conflicts_channels_and_horizon():
+    stage = quality("seismic")
+    judged(stage, trace([(T0, [1.0] * 10)]))
+    assert verdicts(judged(stage, trace([(T0, [1.0] * 10)]))) == [(1, False)]
+    assert verdicts(judged(stage, trace([(T0, [2.0] * 10)]))) == [(4, False)]
+    assert verdicts(judged(stage, trace([(T0, [2.0] * 10)], "HNN"))) == [(1, True)]
+    late = trace([(T0 + 2 * HOUR, [1.0] * 10), (T0 + 10 * MINUTE, [1.0] * 10)])
+    assert verdicts(judged(stage, late)) == [(1, True), (1, False)]
+
+
+# --- state --------------------------------------------------------------------------------------------------------
+
+
+def stream() -> list[tuple[str, Packet]]:
+    chance = np.random.Generator(np.random.PCG64(11))
+    rains: list[tuple[int, Micros, float]] = []
+    slopes: list[tuple[int, Micros, dict[str, float]]] = []
+    for k in range(240):
+        rains += [(row, T0 + k * FIVE, float(np.round(chance.gamma(0.3, 2), 1))) for row in range(2)]
+        if k % 12 == 0:
+            slopes.append((0, T0 + k * FIVE, {"crack_mm": float(np.round(chance.normal(0, 1), 2))}))
+    order = np.arange(len(rains))
+    order[50:90] = order[50:90][::-1]
+    rains = [rains[k] for k in order] + rains[100:160]
+    last = T0 + 240 * FIVE
+    return [
+        ("rain", rain(rains, FIVE, np.linspace(T0 + DAY, last + DAY, len(rains)).astype(np.int64).tolist())),
+        ("landslide", slope([*slopes, *slopes[::3]], T0 + 2 * DAY)),
+        ("seismic", trace([(T0 + k * SECOND, chance.normal(0, 1, 12).tolist()) for k in range(40)])),
+        ("camera", frames([(T0 + (k // 2) * MINUTE, 10.0, 0.5) for k in range(40)], T0 + 30 * MINUTE)),
+    ]
+
+
+@pytest.mark.parametrize(("kind", "packet"), stream(), ids=[kind for kind, _ in stream()])
+def test_any_cut_and_any_restart_give_the_same(kind, packet):
+    """Cut at every row, with a checkpoint and a new stage made from all rows saved so far after each few."""
+    configuration = bundle(kind)
+    whole = Quality(QualityParameters(), configuration)
+    expected, said = whole.process(packet, int(packet.log_us[-1]))
+    stage = Quality(QualityParameters(), configuration)
+    durable: dict[str, bytes | None] = {}
+    parts, found = [], []
+    for k in range(len(packet)):
+        part, emitted = stage.process(packet.span(k, k + 1), int(packet.log_us[k]))
+        parts.append(part)
+        found += [e.item for e in emitted]
+        if k % 7 == 0 or k == len(packet) - 1:
+            for key, value in stage.changed().items():
+                if value is None:
+                    durable.pop(key, None)
+                else:
+                    durable[key] = value
+            stage.saved(None)
+            assert durable == stage.state()
+            assert not stage.changed()
+            stage = Quality(QualityParameters(), configuration)
+            stage.restore({key: value for key, value in durable.items() if value is not None})
+            assert stage.state() == durable
+    result = merged(parts)
+    assert verdicts(result) == verdicts(expected)
+    assert result.observed_us.tolist() == expected.observed_us.tolist()
+    for name, column in expected.columns.items():
+        assert column.tobytes() == result.columns[name].tobytes()
+    for name, part in expected.parts.items():
+        assert part.tobytes() == result.parts[name].tobytes()
+    assert [f.model_dump() for f in found] == [e.item.model_dump() for e in said]
+    assert stage.state() == whole.state()
+
+
+def test_packets_are_not_changed():
+    for kind, packet in stream():
+        arrays = [packet.flag, packet.counts, packet.observed_us, *packet.columns.values()]
+        before = [array.tobytes() for array in arrays]
+        judged(quality(kind), packet)
+        assert before == [array.tobytes() for array in arrays]
+
+
+def test_ranges_that_do_not_nest_are_refused():
+    with pytest.raises(ValidationError, match="suspect range must lie inside"):
+        Limits(fail_max=10, suspect_max=20)
+    with pytest.raises(ValidationError, match="suspect range must lie inside"):
+        QualityParameters(rain_suspect_mm_5min=61, rain_suspect_mm_1h=200)
