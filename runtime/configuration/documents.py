@@ -66,6 +66,9 @@ def read_document(folder: Path, file: str, faults: Faults) -> Document:
             file, line, f"is no YAML here ({error.problem}); mend indentation, quotes or colons.", column
         )
         return Document(file, {}, {})
+    except RecursionError:
+        faults.add(file, 0, "is nested too deeply; mend it.")
+        return Document(file, {}, {})
     except (yaml.YAMLError, ValueError) as error:
         faults.add(file, 0, f"is no YAML ({error}); mend it.")
         return Document(file, {}, {})
@@ -80,11 +83,15 @@ class _Places:
 
     def __init__(self, file: str, faults: Faults) -> None:
         self.of: dict[KeyPath, tuple[int, int]] = {}
+        self._met: set[int] = set()
         self._file = file
         self._faults = faults
 
     def walk(self, node: yaml.Node, path: KeyPath) -> None:
         self.of.setdefault(path, (node.start_mark.line + 1, node.start_mark.column + 1))
+        if id(node) in self._met:
+            return  # an alias: walked where it is defined, and it may hold itself
+        self._met.add(id(node))
         if isinstance(node, yaml.SequenceNode):
             for index, item in enumerate(node.value):
                 self.walk(item, (*path, index))

@@ -118,6 +118,18 @@ def test_no_bytes_break_the_reading_of_a_table_or_a_document(tmp_path: Path, con
     assert isinstance(document.content, dict)
 
 
+@pytest.mark.parametrize(
+    "content", ["rain: &a {signals: [*a]}\n", "rain: " + "[" * 5000 + "]" * 5000, "? [a]\n: 1\n"]
+)
+def test_a_document_that_holds_itself_or_is_very_deep_is_a_fault(place, content):
+    (place / "policy.yaml").write_text(content, encoding="utf-8")
+
+    configuration, faults = examine(place)
+
+    assert configuration is None
+    assert {fault.file for fault in faults} == {"policy.yaml"}
+
+
 @given(st.text(max_size=40), st.sampled_from(["areas.csv", "stations.csv", "recipients.csv"]), st.data())
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100, deadline=None)
 def test_any_cell_is_taken_or_is_a_fault_of_its_line(
