@@ -12,9 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
-
-import msgspec
+from typing import Any, Literal
 
 from alerting.dues import Dues
 from alerting.lifecycle import acts
@@ -23,13 +21,14 @@ from alerting.lifecycle.chain import (
     Chain,
     Mute,
     Standing,
+    Words,
     chain_of,
     mute_of,
     standing_name,
     to_bytes,
 )
 from alerting.lifecycle.policy import LifecyclePolicy
-from alerting.lifecycle.versions import Versions
+from alerting.lifecycle.versions import Versions, evidence_of
 from alerting.rows import ChangedRows
 from schemas.act import Act
 from schemas.alert import Alert, Origin
@@ -86,25 +85,17 @@ class Lifecycle:
                 return []
             chain = self._open(key, finding, chain)
             self._stand(chain, finding, None)
-            return [self._say(chain, now)]
-        strongest = chain.holders()[:1]
+            return [self._say(chain, finding, now)]
+        # New figures of what holds the level up are worth a version for machines, and each fault of a station.
+        news = before is not None and before.level == finding.level and before in chain.holders()[:1]
+        news = news or chain.hazard is Hazard.STATION
         self._stand(chain, finding, before)
         chain.observed_us = finding.observed_us
-        return self._after_finding(chain, finding, strongest, now)
-
-    def _after_finding(
-        self, chain: Chain, finding: Finding, strongest: list[Standing], now: Micros
-    ) -> list[Alert]:
-        level = chain.held_level
-        if level != chain.level:
-            chain.words = msgspec.structs.replace(chain.words, headline="", description="", instruction="")
-            return [self._say(chain, now)]
-        updated = bool(strongest) and standing_name(
-            strongest[0].detector, strongest[0].subject
-        ) == standing_name(finding.detector, finding.subject)
-        if updated or self.versions.covered(chain) != chain.areas:
-            return [self._say(chain, now)]
-        return []
+        if chain.held_level != chain.level:
+            chain.words = Words()
+        elif not news and self.versions.covered(chain) == chain.areas:
+            return []
+        return [self._say(chain, finding, now)]
 
     def _key(self, finding: Finding) -> tuple[str, str, str, str, str]:
         own = ""
@@ -151,8 +142,7 @@ class Lifecycle:
                 finding=finding.id,
                 area=finding.area,
                 stations=finding.stations,
-                # Through JSON, so that what is kept is what a restored row would give.
-                evidence=msgspec.json.decode(finding.model_dump_json(include={"evidence"}))["evidence"],
+                evidence=evidence_of(finding),
                 against=finding.against,
                 position=finding.position,
                 dismissed=0 if finding.level > dismissed else dismissed,
@@ -161,34 +151,30 @@ class Lifecycle:
 
     # --- versions ---------------------------------------------------------------------------------------------------
 
-    def _say(self, chain: Chain, now: Micros) -> Alert:
-        """The version that the chain's standings ask for: an issue, an update, or its end."""
+    def _say(self, chain: Chain, finding: Finding, now: Micros) -> Alert:
+        """The version that a finding asks for: an issue, an update, or the chain's end."""
         level = chain.held_level
-        rises = level > chain.level
-        if chain.version == 0 or self.policy.ends_by_time(chain.hazard):
-            chain.ends_us = self._ends_us(chain, now)
+        if self.policy.ends_by_time(chain.hazard):
+            chain.ends_us = now + self.policy.expires_us(chain.hazard)
         if level == 0:
-            return self.end(chain, now)
-        type_ = "issue" if chain.version == 0 else "update"
-        people = rises and not self._muted(chain, now)
-        return self.version(chain, now, type=type_, reaches_people=people)
+            return self.end(chain, now, cause=finding)
+        people = level > chain.level and not self._muted(chain, now)
+        return self.version(chain, now, type="update" if chain.version else "issue", reaches_people=people)
 
-    def _ends_us(self, chain: Chain, now: Micros) -> Micros | None:
-        if self.policy.ends_by_time(chain.hazard) and chain.origin is Origin.DETECTOR:
-            return now + self.policy.expires_us(chain.hazard)
-        return chain.ends_us
-
-    def end(self, chain: Chain, now: Micros) -> Alert:
+    def end(self, chain: Chain, now: Micros, *, cause: Finding | None = None) -> Alert:
         """The cancel of a chain; what still stands must rise to open another."""
-        alert = self.version(chain, now, type="cancel", reaches_people=not self._muted(chain, now))
+        people = not self._muted(chain, now)
+        alert = self.versions.next(chain, now, type="cancel", reaches_people=people, cause=cause)
         chain.standing = chain.dismissed()
         chain.approvals = []
         self.touch(chain)
         return alert
 
-    def version(self, chain: Chain, now: Micros, *, type: Any, reaches_people: bool) -> Alert:
+    def version(
+        self, chain: Chain, now: Micros, *, type: Literal["issue", "update"], reaches_people: bool
+    ) -> Alert:
         """The chain's next version, with since when its data are missing."""
-        missing_us = None if type == "cancel" else self.missing_us(chain)
+        missing_us = self.missing_us(chain)
         alert = self.versions.next(
             chain, now, type=type, reaches_people=reaches_people, missing_us=missing_us
         )

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+import msgspec
+
 from alerting.lifecycle.chain import BY_HAND, Chain, Standing, Words
 from alerting.lifecycle.policy import LifecyclePolicy
 from alerting.render import Places, render_alert
 from schemas.alert import Alert, Reference
 from schemas.area import Tier
 from schemas.bundle import Bundle
+from schemas.finding import Finding
 from schemas.hazard import Hazard
 from schemas.times import DAY, Micros, from_micros
 
@@ -66,7 +69,8 @@ class Versions:
                 continue
             if chain_tier is Tier.COUNTY:
                 codes.add(areas.at_tier(standing.area, Tier.TOWNSHIP) or standing.area)
-            if chain.hazard is not Hazard.STATION:
+            # What a camera watches is the view of a mast, a third of the city: the finding's own area says where it burns.
+            if chain.hazard not in (Hazard.STATION, Hazard.FOREST_FIRE):
                 codes.update(self._watched(standing))
         codes.discard(chain.area)
         return (chain.area, *sorted(codes))
@@ -84,6 +88,7 @@ class Versions:
         type: Literal["issue", "update", "cancel"],
         reaches_people: bool,
         missing_us: Micros | None = None,
+        cause: Finding | None = None,
     ) -> Alert:
         """The next version of a chain at its held level; moves the chain on to it.
 
@@ -99,6 +104,8 @@ class Versions:
             Whether people are told, or machines only.
         missing_us
             Since when no valid data hold the level up.
+        cause
+            The finding that ends the chain; None where time or a person does.
         """
         previous = chain.level
         level = 0 if type == "cancel" else chain.held_level
@@ -116,7 +123,7 @@ class Versions:
             chain.said_version = chain.version
             chain.approvals = []
         chain.in_force = type != "cancel"
-        return self._alert(chain, now, type, previous, reaches_people)
+        return self._alert(chain, now, type, previous, reaches_people, cause)
 
     def _expires_us(self, chain: Chain, now: Micros, type: str) -> Micros:
         if type == "cancel":
@@ -130,8 +137,10 @@ class Versions:
         type: Literal["issue", "update", "cancel"],
         previous: int,
         reaches_people: bool,
+        cause: Finding | None,
     ) -> Alert:
         holders = chain.holders()
+        findings = tuple(s.finding for s in holders if s.detector != BY_HAND)
         strongest = holders[0] if holders else None
         alert = Alert(
             id=chain.id,
@@ -155,8 +164,8 @@ class Versions:
             instruction="",
             speech="",
             repeat=self._policy.repeat,
-            findings=tuple(s.finding for s in holders if s.detector != BY_HAND),
-            evidence=self._evidence(chain, holders),
+            findings=(cause.id,) if cause is not None else findings,
+            evidence=_last_words(chain, cause) if chain.level == 0 else self._evidence(chain, holders),
             position=strongest.position if strongest else None,
             references=tuple(
                 Reference(id=chain.id, version=version, issued_at=from_micros(issued_us))
@@ -178,8 +187,6 @@ class Versions:
 
     def _evidence(self, chain: Chain, holders: list[Standing]) -> dict[str, Any]:
         """The strongest finding's figures, every station that stands, and a table where several areas do."""
-        if not holders:
-            return {}
         strongest = holders[0]
         evidence: dict[str, Any] = {**strongest.evidence, "detector": strongest.detector}
         evidence["stations"] = sorted({station for standing in holders for station in standing.stations})
@@ -194,3 +201,18 @@ class Versions:
         if len(by_area) > 1:
             evidence["by_area"] = {area: by_area[area] for area in sorted(by_area)}
         return evidence
+
+
+def _last_words(chain: Chain, cause: Finding | None) -> dict[str, Any]:
+    """The evidence of an end: the figures on which the last level fell, and the station that is well again."""
+    stations = {"stations": [chain.key[4]]} if chain.hazard is Hazard.STATION else {}
+    if cause is None:
+        return stations
+    figures = evidence_of(cause)
+    return {**figures, "detector": cause.detector, "stations": list(cause.stations), **stations}
+
+
+def evidence_of(finding: Finding) -> dict[str, Any]:
+    """A finding's evidence through JSON, so that what is kept is what a restored row would give."""
+    kept: dict[str, Any] = msgspec.json.decode(finding.model_dump_json(include={"evidence"}))["evidence"]
+    return kept

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from alerting.render import guidance
 from alerting.render.moments import minute_en, moment_of, number, second_en
 from alerting.render.places import Places
+from alerting.render.quake import counties_of, table_of
 from alerting.render.zh import HEADLINE_CHARACTERS, groups_of, spoken_level
 from schemas.alert import Alert, Origin, Status
 from schemas.hazard import Hazard
 from schemas.level import Level
 
+_OLD = timedelta(minutes=10)
+"""A text says how far its figures reach when they are older."""
 _MARK = {Status.EXERCISE: "EXERCISE", Status.TEST: "TEST"}
 _NAMES = {
     Hazard.RAINSTORM: "rainstorm",
@@ -92,7 +95,8 @@ def figures(alert: Alert, places: Places, at: datetime) -> str:
     evidence = alert.evidence
     parts = [places.full(alert.area)]
     if alert.hazard is Hazard.EARTHQUAKE:
-        return ", ".join([*parts, *_quake(evidence, at)])
+        seen = [evidence.get("intensity_area") or alert.area] if not table_of(alert) else [alert.area]
+        return ", ".join([*(places.full(code) for code in seen), *_quake(alert, places, at)])
     if "rain_mm" in evidence:
         window = f" in {number(evidence['window_h'])} h" if "window_h" in evidence else ""
         limit = f" (threshold {number(evidence['threshold_mm'])})" if "threshold_mm" in evidence else ""
@@ -108,19 +112,26 @@ def figures(alert: Alert, places: Places, at: datetime) -> str:
     return ", ".join(parts)
 
 
-def _quake(evidence: Mapping[str, Any], at: datetime) -> list[str]:
+def _quake(alert: Alert, places: Places, at: datetime) -> list[str]:
+    evidence = alert.evidence
     parts = []
     if isinstance(evidence.get("magnitude"), int | float):
         parts.append(f"magnitude about {number(evidence['magnitude'])}")
-    if isinstance(evidence.get("intensity"), int | float):
-        parts.append(f"intensity up to {int(evidence['intensity'] + 0.5)}")
-    arrival = moment_of(evidence.get("s_arrival_at"))
-    if arrival:
-        left_s = round((arrival - at).total_seconds())
-        parts.append(
-            f"shaking in about {left_s} s ({second_en(arrival)})" if left_s > 0 else "shaking has arrived"
-        )
+    table, counties = table_of(alert), counties_of(alert, places)
+    for name, line in [(f"{places.own(c)} ", table[c]) for c in counties] or [("", evidence)]:
+        if isinstance(line.get("intensity"), int | float):
+            parts.append(f"{name}intensity {int(line['intensity'] + 0.5)}")
+        parts += _arrival(line, at)
     return parts
+
+
+def _arrival(evidence: Mapping[str, Any], at: datetime) -> list[str]:
+    """The countdown to the shaking; no number once it is there."""
+    arrival = moment_of(evidence.get("s_arrival_at"))
+    if arrival is None:
+        return []
+    left_s = round((arrival - at).total_seconds())
+    return [f"shaking in about {left_s} s ({second_en(arrival)})" if left_s > 0 else "shaking has arrived"]
 
 
 def description(alert: Alert, places: Places) -> str:
@@ -177,8 +188,8 @@ def speech_of_several(alerts: Sequence[Alert], places: Places, at: datetime, aut
         what = f"{Level(spoken_level(first)).colour} {_NAMES[first.hazard]} warning"
         where = ", ".join(places.full(alert.area) for alert in group)
         body += f"{first.issuer} {verb(first)} {what} for {where}. {instruction_of(first)} "
-        if first.hazard is Hazard.EARTHQUAKE and first.type != "cancel":
-            body = " ".join([body.strip(), *_quake(first.evidence, at)[-1:], ""])
+        if first.hazard is Hazard.EARTHQUAKE and first.type != "cancel" and not table_of(first):
+            body += "".join(f"{arrival}. " for arrival in _arrival(first.evidence, at))
     text = sign + ("Released automatically. " if automatic else "") + body.strip()
     return text.translate(_UNSPEAKABLE)
 

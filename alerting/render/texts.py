@@ -13,6 +13,7 @@ from typing import Literal, Protocol
 from alerting.render import en, zh
 from alerting.render.length import PART_UNITS, ucs2_units
 from alerting.render.places import Places
+from alerting.render.quake import seen_from
 from schemas.alert import Alert
 
 Language = Literal["zh", "en"]
@@ -80,6 +81,7 @@ def notice_text(
     places: Places,
     at: datetime,
     *,
+    area: str | None = None,
     language: Language = "zh",
     spoken: bool = False,
     automatic: bool = False,
@@ -93,6 +95,8 @@ def notice_text(
         Versions of one or several chains, at least one.
     at
         Log time at which the notice comes due: countdowns count from it.
+    area
+        Where the recipient is: a quake is told as it is seen from there. None: as the alert has it.
     spoken
         Read aloud by a loudspeaker or a call, instead of a text.
     automatic
@@ -101,6 +105,8 @@ def notice_text(
         A text that lists places names as many as fit into so many short messages, then their number.
     """
     words = _WORDS[language]
+    if area is not None:
+        alerts = [seen_from(alert, area, places) for alert in alerts]
     if spoken:
         if len(alerts) == 1:
             return words.speech(alerts[0], places, at, automatic)

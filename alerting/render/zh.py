@@ -7,23 +7,40 @@ Source  usual practice of Sichuan's notices; no text with the force of a standar
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from alerting.render import guidance
 from alerting.render.moments import minute_zh, moment_of, number, second_zh, until_zh
 from alerting.render.places import Places
+from alerting.render.quake import counties_of, table_of
 from schemas.alert import Alert, Origin, Status
 from schemas.hazard import Hazard
 from schemas.level import Level
 
 HEADLINE_CHARACTERS = 40
+_OLD = timedelta(minutes=10)
+"""A text says how far its figures reach when they are older."""
 
 _MARK = {Status.EXERCISE: "演练", Status.TEST: "测试"}
-_LIKELY = ("可能发生", "可能性较大", "可能性大", "可能性很大")
+_LIKELY = (
+    "可能发生山洪灾害",
+    "发生山洪灾害可能性较大",
+    "发生山洪灾害可能性大",
+    "发生山洪灾害可能性很大",
+)
 _RISK = ("有一定风险", "风险较高", "风险高", "风险很高")
 _SPOKEN_GRADE = ("", "四级", "三级", "二级", "一级")
 _ROMAN = ("", "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII")
+_FAULTS = {
+    "timing_gap": "没有数据",
+    "flat_line_test": "读数长时间不变",
+    "gross_range_test": "读数超出量程",
+    "spike_test": "读数突跳",
+    "rate_of_change_test": "读数变化过快",
+    "attenuated_signal_test": "信号衰减",
+}
+"""What the QARTOD tests find, in words for those who mend."""
 _UNSPEAKABLE = str.maketrans("（）()【】[]：；", "，" * 10)
 _FIGURES: Sequence[tuple[str, str]] = (
     ("velocity_mm_day", "变形速率{}毫米/天"),
@@ -108,7 +125,7 @@ def figures(alert: Alert, places: Places, at: datetime) -> str:
         return _quake(alert, places, at)
     place = places.full(alert.area)
     expected = {
-        Hazard.FLASH_FLOOD: f"{place}发生山洪灾害{_LIKELY[alert.level - 1]}",
+        Hazard.FLASH_FLOOD: f"{place}{_LIKELY[alert.level - 1]}",
         Hazard.LANDSLIDE: f"{place}滑坡{_RISK[alert.level - 1]}",
         Hazard.DEBRIS_FLOW: f"{place}泥石流{_RISK[alert.level - 1]}",
         Hazard.FOREST_FIRE: f"{place}监测到疑似林火",
@@ -125,8 +142,12 @@ def _rain(evidence: Mapping[str, Any]) -> list[str]:
     if "rain_mm" not in evidence:
         return []
     window = f"过去{number(evidence['window_h'])}小时" if "window_h" in evidence else ""
-    limit = f"（标准{number(evidence['threshold_mm'])}毫米）" if "threshold_mm" in evidence else ""
-    return [f"{window}雨量{number(evidence['rain_mm'])}毫米{limit}"]
+    rain_mm, threshold_mm = evidence["rain_mm"], evidence.get("threshold_mm")
+    if threshold_mm is not None and rain_mm < threshold_mm:
+        # What a level fell on is below the figure beside it; a sum that reached its figure names it.
+        return [f"{window}雨量降至{number(rain_mm)}毫米"]
+    limit = "" if threshold_mm is None else f"（标准{number(threshold_mm)}毫米）"
+    return [f"{window}雨量{number(rain_mm)}毫米{limit}"]
 
 
 def _measured(evidence: Mapping[str, Any]) -> list[str]:
@@ -140,7 +161,7 @@ def _measured(evidence: Mapping[str, Any]) -> list[str]:
 def _failure(evidence: Mapping[str, Any]) -> list[str]:
     first, last = moment_of(evidence.get("failure_earliest_at")), moment_of(evidence.get("failure_latest_at"))
     if first and last:
-        return [f"推算{minute_zh(first)}至{minute_zh(last)}可能失稳"]
+        return [f"推算{minute_zh(first)}至{until_zh(first, last)}可能失稳"]
     at = moment_of(evidence.get("failure_at"))
     return [f"推算{minute_zh(at)}前后可能失稳"] if at else []
 
@@ -150,21 +171,33 @@ def _fire(evidence: Mapping[str, Any]) -> list[str]:
     if isinstance(cameras, list) and len(cameras) > 1:
         return [f"{len(cameras)}台摄像机交会定位"]
     bearing = evidence.get("bearing_deg")
-    return [f"方位{number(bearing)}度"] if isinstance(bearing, int | float) else []
+    return [f"摄像机所见方位{number(bearing)}度"] if isinstance(bearing, int | float) else []
 
 
 def _quake(alert: Alert, places: Places, at: datetime) -> str:
     evidence = alert.evidence
-    parts = []
     origin, magnitude = moment_of(evidence.get("origin_at")), evidence.get("magnitude")
     size = f"约{number(magnitude)}级" if isinstance(magnitude, int | float) else ""
-    parts.append(f"{second_zh(origin) if origin else ''}监测到{size}地震")
-    intensity = evidence.get("intensity")
-    if isinstance(intensity, int | float) and intensity >= 1:
-        # GB/T 17742: the whole number is floor(I + 0.5), in Roman numerals.
-        parts.append(f"预计{places.own(alert.area)}最大烈度{_ROMAN[min(12, int(intensity + 0.5))]}度")
-    parts.append(_arrival(evidence, at, with_clock=True))
+    parts = [f"{second_zh(origin) if origin else ''}监测到{size}地震"]
+    counties = counties_of(alert, places)
+    degree = _degree(evidence)
+    if degree:
+        where = evidence.get("intensity_area") if not counties else None
+        parts.append(f"预计{places.full(where) if where else places.own(alert.area) + '最大'}烈度{degree}")
+    if counties:
+        table = table_of(alert)
+        parts += [f"{places.own(c)}{_degree(table[c])}{_arrival(table[c], at)}" for c in counties]
+    else:
+        parts.append(_arrival(evidence, at, with_clock=True))
     return "，".join(part for part in parts if part)
+
+
+def _degree(evidence: Mapping[str, Any]) -> str:
+    """VI度; GB/T 17742: the whole number is floor(I + 0.5), in Roman numerals."""
+    intensity = evidence.get("intensity")
+    if not isinstance(intensity, int | float) or intensity < 1:
+        return ""
+    return f"{_ROMAN[min(12, int(intensity + 0.5))]}度"
 
 
 def _arrival(evidence: Mapping[str, Any], at: datetime, with_clock: bool = False) -> str:
@@ -185,7 +218,7 @@ def description(alert: Alert, places: Places) -> str:
     if alert.hazard is Hazard.STATION:
         since = moment_of(alert.evidence.get("since"))
         test = alert.evidence.get("test")
-        details = [f"自{minute_zh(since)}起" if since else "", f"检测项目{test}" if test else ""]
+        details = [f"自{minute_zh(since)}起" if since else "", _FAULTS.get(str(test), "")]
         tail = "，".join(part for part in details if part) if alert.type != "cancel" else ""
         return f"{opening}{'，' if tail else ''}{tail}。"
     if alert.type == "cancel":
@@ -194,7 +227,7 @@ def description(alert: Alert, places: Places) -> str:
     if alert.hazard is Hazard.EARTHQUAKE:
         period = ""
     sentences = [f"{opening}：{period}{figures(alert, places, alert.issued_at)}"]
-    if not alert.reaches_people and alert.type == "update":
+    if alert.issued_at - alert.observed_at >= _OLD:
         sentences.append(f"观测截至{minute_zh(alert.observed_at)}")
     if alert.missing_since:
         sentences.append(f"自{minute_zh(alert.missing_since)}起无有效数据，等级维持不变，请值班人员核实")
@@ -225,7 +258,7 @@ def speech(alert: Alert, places: Places, at: datetime, automatic: bool = False) 
     if alert.hazard is Hazard.STATION:
         name = "监测设备故障"
     opening = f"{alert.issuer}{verb(alert)}{places.full(alert.area)}{name}。"
-    if alert.hazard is Hazard.EARTHQUAKE and alert.type != "cancel":
+    if alert.hazard is Hazard.EARTHQUAKE and alert.type != "cancel" and not table_of(alert):
         arrival = _arrival(alert.evidence, at)
         opening += f"{arrival}。" if arrival else ""
     return _spoken(alert.status, automatic, opening + instruction_of(alert))

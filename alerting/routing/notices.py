@@ -14,6 +14,7 @@ from alerting.routing.memory import Told
 from alerting.routing.policy import RoutingPolicy
 from schemas.alert import Alert
 from schemas.bundle import Bundle
+from schemas.hazard import Hazard
 from schemas.ids import notice_id
 from schemas.notice import AlertVersion, Notice, NoticeState
 from schemas.times import Micros, from_micros
@@ -69,23 +70,26 @@ class NoticeMaker:
             level=first.level,
             cancel=all(alert.type == "cancel" for alert in alerts),
             status=first.status,
-            text=self._text(alerts, now, spoken, automatic),
+            text=self._text(alerts, told.area, now, spoken, automatic),
             repeat=first.repeat if spoken else 1,
             expires_at=from_micros(now + max(self._policy.expires_us(alert.hazard) for alert in alerts)),
             supersedes=supersedes,
             automatic_release=automatic,
         )
 
-    def _text(self, alerts: Sequence[Alert], now: Micros, spoken: bool, automatic: bool) -> str:
+    def _text(self, alerts: Sequence[Alert], area: str, now: Micros, spoken: bool, automatic: bool) -> str:
         if self._texts_at != now:
             self._texts_at = now
             self._texts.clear()
-        key = (spoken, automatic, *((alert.id, alert.version) for alert in alerts))
+        # Only a quake is told differently by place: it arrives at each place at its own time.
+        place = area if any(alert.hazard is Hazard.EARTHQUAKE for alert in alerts) else None
+        key = (place, spoken, automatic, *((alert.id, alert.version) for alert in alerts))
         if key not in self._texts:
             self._texts[key] = notice_text(
                 alerts,
                 self._places,
                 from_micros(now),
+                area=place,
                 language=self._policy.language,
                 spoken=spoken,
                 automatic=automatic,

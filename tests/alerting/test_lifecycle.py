@@ -116,6 +116,25 @@ def test_a_lower_gauge_of_the_same_township_makes_no_version():
     assert core.find(rain(2, T0 + MINUTE, station="R-9")) == []
 
 
+def test_an_end_names_the_finding_and_the_figures_that_ended_it():
+    core = Core()
+    core.find(finding(2))
+    last = finding(0, T0 + DAY, number=2, evidence={"velocity_mm_day": 0.4})
+    (end,) = core.find(last)
+    assert end.findings == (last.id,)
+    assert end.evidence["velocity_mm_day"] == 0.4
+    assert end.evidence["stations"] == ["LS-1"]
+
+
+def test_what_changes_neither_level_nor_places_makes_no_version():
+    core = Core()
+    core.find(rain(3))
+    core.find(rain(3, T0 + MINUTE, station="R-9"))
+    assert core.find(rain(1, T0 + HOUR, number=2)) == []
+    (fall,) = core.find(rain(2, T0 + 2 * HOUR, station="R-9", number=2))
+    assert fall.level == 2
+
+
 def test_after_a_cancel_a_rise_opens_another_chain():
     core = Core()
     (first,) = core.find(finding(2))

@@ -56,6 +56,13 @@ def test_a_landslide_says_how_fast_and_when_it_may_fail():
     assert "立即紧急撤离" in alert.instruction
 
 
+def test_a_sum_below_its_figure_has_come_down():
+    evidence = {"window_h": 3, "rain_mm": 16.2, "threshold_mm": 50.0}
+    alert = said(finding(2, hazard=Hazard.RAINSTORM, evidence=evidence))
+    assert "南江县，过去3小时雨量降至16.2毫米。" in alert.description
+    assert "标准" not in alert.description
+
+
 def test_failure_times_that_have_not_narrowed_are_not_said():
     evidence = {"velocity_mm_day": 31.5, "failure_at": None, "failure_earliest_at": None}
     assert "失稳" not in said(finding(4, evidence=evidence)).description
@@ -96,6 +103,44 @@ def test_a_notice_counts_down_from_when_it_is_due():
     assert "震动已到达" in notice_text([alert], PLACES, from_micros(T0 + 30 * SECOND))
 
 
+def quake_with_table() -> Alert:
+    arrivals = {"511921": (6.4, 0), "511922": (4.6, 12), "511922101": (4.9, 10)}
+    table = {
+        code: {"intensity": intensity, "s_arrival_at": from_micros(T0 + after * SECOND).isoformat()}
+        for code, (intensity, after) in arrivals.items()
+    }
+    evidence = {
+        "event": "e",
+        "magnitude": 5.5,
+        "intensity": 6.8,
+        "intensity_area": "511921102",
+        "s_arrival_at": from_micros(T0 - 2 * SECOND).isoformat(),
+        "areas": table,
+    }
+    return said(finding(4, hazard=Hazard.EARTHQUAKE, station="S-1", evidence=evidence))
+
+
+def test_of_a_quake_the_city_sees_every_county_and_each_place_its_own_arrival():
+    alert = quake_with_table()
+    city = sms(alert, area="5119")
+    assert "预计巴中市最大烈度VII度，通江县VI度震动已到达，南江县V度地震波约12秒后到达。" in city
+    assert "预计南江县烈度V度，地震波约12秒后（14时00分12秒）到达" in sms(alert, area="511922")
+    # A village takes the line of the smallest area around it.
+    village = sms(alert, area=VILLAGE)
+    assert "预计南江县光雾山镇铁炉坝村烈度V度，地震波约10秒后（14时00分10秒）到达" in village
+    assert "预计通江县诺水河镇烈度VI度，震动已到达" in sms(alert, area="511921102")
+    assert "地震波约10秒后到达" in sms(alert, area=VILLAGE, spoken=True)
+    assert "shaking in about 10 s" in sms(alert, area=VILLAGE, language="en")
+
+
+def test_a_text_says_how_far_old_figures_reach():
+    core = Core()
+    core.find(flood(3))
+    core.until(T0 + 6 * HOUR)
+    assert "观测截至7月18日14时00分。" in core.alerts[-1].description
+    assert "观测截至" not in core.alerts[0].description
+
+
 def test_a_silent_station_has_no_colour():
     alert = said(silence(2))
     assert alert.headline == "南江县光雾山镇铁炉坝村监测设备失联：铁炉坝滑坡点（LS-1）"
@@ -107,11 +152,14 @@ def test_a_silent_station_has_no_colour():
 def test_a_faulty_station_is_called_faulty_and_a_mended_one_well():
     core = Core()
     stuck = finding(
-        2, hazard=Hazard.STATION, detector="quality.flat_line", evidence={"test": "flat_line", "flag": 4}
+        2, hazard=Hazard.STATION, detector="quality.flat_line", evidence={"test": "flat_line_test", "flag": 4}
     )
-    assert "监测设备故障" in core.find(stuck)[0].headline
+    (issue,) = core.find(stuck)
+    assert "监测设备故障" in issue.headline
+    assert "读数长时间不变" in issue.description
     well = finding(0, T0 + HOUR, hazard=Hazard.STATION, detector="quality.flat_line", number=2)
-    assert "监测设备恢复正常" in core.find(well)[0].headline
+    (end,) = core.find(well)
+    assert end.headline == "南江县光雾山镇铁炉坝村监测设备恢复正常：铁炉坝滑坡点（LS-1）"
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
