@@ -58,9 +58,8 @@ def fenghuo() -> None:
 def main() -> None:
     """Run the command line; an error the user can mend is one plain line, never a traceback."""
     try:
-        fenghuo(standalone_mode=False)
-    except click.exceptions.Exit as leaving:
-        sys.exit(leaving.exit_code)
+        # Outside its standalone mode click returns the code of an Exit; a command that is done returns None.
+        sys.exit(fenghuo(standalone_mode=False))
     except click.ClickException as error:
         error.show()
         sys.exit(2)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -156,3 +158,10 @@ def test_a_folder_that_is_no_place_is_said_so(tmp_path: Path) -> None:
     code, output = run(CASES / "early_hit", "--config", str(tmp_path))
     assert code != 0
     assert "is not a configuration" in output
+
+
+@pytest.mark.parametrize(("name", "code"), [("early_hit", 0), ("too_low", 1), ("no_such_case", 2)])
+def test_the_exit_code_reaches_the_shell(name: str, code: int) -> None:
+    files = ["--truth", CASES / name / "truth.json", "--alerts", CASES / name / "alerts.jsonl"]
+    command = [sys.executable, "-m", "runtime.cli", "verify", *map(str, files), "--config", str(SMALL)]
+    assert subprocess.run(command, capture_output=True, check=False).returncode == code
