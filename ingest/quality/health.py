@@ -36,6 +36,10 @@ class Health:
     ----------
     hold_us
         How long a station must pass before its `gross_range` finding ends.
+
+    Notes
+    -----
+    Verdicts and times of one station may come in any order; a finding's end is told by event time.
     """
 
     def __init__(self, name: str, version: int, bundle: Bundle, hold_us: Micros) -> None:
@@ -46,14 +50,25 @@ class Health:
         self.rows = StationRows(name, version, ids, self._state)
 
     def flat_line(
-        self, row: int, stuck: bool, since_us: Micros, observed_us: Micros, evidence: dict[str, Any]
+        self, row: int, since_us: Micros, observed_us: Micros, evidence: dict[str, Any]
     ) -> Finding | None:
-        """Whether a station's values stand still since `since_us`; a finding where that is new."""
-        if bool(self._state["sick"][row, FLAT_LINE]) == stuck:
+        """A station's values stand still since `since_us`; a finding where it was well."""
+        self._state["failed_us"][row, FLAT_LINE] = max(
+            observed_us, int(self._state["failed_us"][row, FLAT_LINE])
+        )
+        self.rows.touch(row)
+        if self._state["sick"][row, FLAT_LINE]:
             return None
-        if stuck:
-            self._state["since_us"][row, FLAT_LINE] = since_us
-        return self._turn(row, FLAT_LINE, stuck, observed_us, evidence)
+        self._state["since_us"][row, FLAT_LINE] = since_us
+        return self._turn(row, FLAT_LINE, True, observed_us, evidence)
+
+    def moves(
+        self, row: int, observed_us: Micros, evidence: dict[str, Any], hold_us: Micros = 0
+    ) -> Finding | None:
+        """A station that stood still moves again; a finding where it has done so for `hold_us`."""
+        if observed_us - int(self._state["failed_us"][row, FLAT_LINE]) < hold_us:
+            return None
+        return self._turn(row, FLAT_LINE, False, observed_us, evidence)
 
     def is_flat(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
         """Which stations have an open `flat_line` finding, (m,)."""

@@ -200,18 +200,20 @@ class LandslideQuality:
         rows = packet.row[turn]
         is_stuck: NDArray[np.bool_] = np.any(stuck, axis=1)
         is_failed: NDArray[np.bool_] = np.any(failed, axis=1)
-        turns = ordered & (is_stuck != self._health.is_flat(rows))
+        moves = ordered & ~is_stuck & self._health.is_flat(rows)
         well = ordered & ~is_failed & self._health.is_out_of_range(rows)
-        for k in np.flatnonzero(turns | is_failed | well).tolist():
+        for k in np.flatnonzero(is_stuck | moves | is_failed | well).tolist():
             index, row = int(turn[k]), int(rows[k])
             place = int(self._place_of_row[row])
             observed_us = int(packet.observed_us[index])
             found: list[Finding | None] = []
-            if turns[k]:
-                at = np.flatnonzero(stuck[k])
-                since_us = int(self._state["since_us"][place, at].min()) if len(at) else 0
-                evidence: dict[str, Any] = {"fields": [FIELDS[i] for i in at.tolist()]}
-                found.append(self._health.flat_line(row, bool(is_stuck[k]), since_us, observed_us, evidence))
+            at = np.flatnonzero(stuck[k])
+            evidence: dict[str, Any] = {"fields": [FIELDS[i] for i in at.tolist()]}
+            if is_stuck[k]:
+                since_us = int(self._state["since_us"][place, at].min())
+                found.append(self._health.flat_line(row, since_us, observed_us, evidence))
+            elif moves[k]:
+                found.append(self._health.moves(row, observed_us, evidence))
             fields = {"fields": [FIELDS[i] for i in np.flatnonzero(failed[k]).tolist()]}
             if is_failed[k]:
                 found.append(self._health.out_of_range(row, observed_us, fields))

@@ -72,7 +72,8 @@ class QualityParameters(BaseModel):
         A field is stuck when it stays the same for `flat_line_s` and, by how often it used to change, chance
         would do that more rarely than this.
     sick_hold_s
-        How long a station must pass before its `gross_range` finding ends, seconds.
+        How long a station must pass before its `gross_range` finding ends, and rain change before a gauge's
+        `flat_line` finding does, seconds.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -53,6 +53,7 @@ class RainQuality:
     ) -> None:
         self._parameters = parameters
         self._health = health
+        self._sick_hold_us = seconds(parameters.sick_hold_s)
         self._place_of_row = bundle.stations.places_of("rain")
         rows = bundle.stations.rows_of("rain").tolist()
         ids = [bundle.stations[row].id for row in rows]
@@ -215,9 +216,10 @@ class RainQuality:
     ) -> None:
         rows = packet.row[turn]
         failed = ordered & (flags == FAIL) & (flat != FAIL)
-        turns_flat = ordered & ((flat != PASS) != self._health.is_flat(rows))
+        still = ordered & (flat != PASS)
+        moves = ordered & ~still & self._health.is_flat(rows)
         well = ordered & (flags == PASS) & self._health.is_out_of_range(rows)
-        for k in np.flatnonzero(failed | turns_flat | well).tolist():
+        for k in np.flatnonzero(failed | still | moves | well).tolist():
             index, row = int(turn[k]), int(rows[k])
             observed_us = int(packet.observed_us[index])
             place = int(self._place_of_row[row])
@@ -226,11 +228,11 @@ class RainQuality:
                 "interval_s": int(packet.columns["interval_us"][index]) / 1e6,
             }
             found: list[Finding | None] = []
-            if turns_flat[k]:
+            if still[k]:
                 since_us = int(self._state["same_since_us"][place])
-                found.append(
-                    self._health.flat_line(row, bool(flat[k] != PASS), since_us, observed_us, evidence)
-                )
+                found.append(self._health.flat_line(row, since_us, observed_us, evidence))
+            elif moves[k]:
+                found.append(self._health.moves(row, observed_us, evidence, self._sick_hold_us))
             if failed[k]:
                 found.append(self._health.out_of_range(row, observed_us, evidence))
             elif well[k]:

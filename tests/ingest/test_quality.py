@@ -16,6 +16,7 @@ from ingest.quality import Quality, QualityParameters
 from ingest.quality.parameters import Limits
 from schemas.area import Area, Tier
 from schemas.bundle import Bundle
+from schemas.finding import Finding
 from schemas.packet import Packet, make_packet, merged
 from schemas.station import Station
 from schemas.times import DAY, HOUR, MINUTE, SECOND, Micros, to_micros
@@ -165,19 +166,20 @@ def test_whatever_the_order_each_reading_counts_once(order, cut):
     assert (whole.flag == 1).all()
 
 
-def findings(stage: Quality, packet: Packet) -> list:
+def findings(stage: Quality, packet: Packet) -> list[Finding]:
     return [e.item for e in stage.process(packet, int(packet.log_us[-1]))[1]]
 
 
 def test_a_stuck_reed_is_named_once_and_once_when_it_lives_again():
     stage = quality("rain")
     wet = [(0, T0 + (k + 1) * FIVE, 0.1 if k < 2 else 0.4) for k in range(100)]
-    stuck, well = findings(stage, rain([*wet, (0, wet[-1][1] + FIVE, 0.0)]))
+    dry = [(0, wet[-1][1] + (k + 1) * HOUR, 0.0) for k in range(30)]
+    stuck, well = findings(stage, rain([*wet, *dry]))
     assert (stuck.detector, stuck.level, stuck.hazard) == ("quality.flat_line", 2, "station")
     assert stuck.observed_us == T0 + (2 + 1 + 36) * FIVE, "3 h after the first of the equal readings"
     assert stuck.evidence["test"] == "flat_line_test"
     assert stuck.evidence["since"] == "2026-07-11T00:15:00Z"
-    assert (well.level, well.observed_us) == (0, T0 + 101 * FIVE)
+    assert (well.level, well.observed_us) == (0, wet[-1][1] + 24 * HOUR), "a day after the last equal one"
     flags = judged(quality("rain"), rain(wet)).flag
     assert [int((flags == f).sum()) for f in (1, 3, 4)] == [38, 36, 26]
 
@@ -287,7 +289,7 @@ def test_a_point_that_rounds_and_hardly_moves_is_not_stuck():
 def frames(rows: Sequence[tuple[Micros, float, float | None]], now: Micros) -> Packet:
     seen = [[] if c is None else [c] for _, _, c in rows]
     flat = [c for one in seen for c in one]
-    parts = {"label": [0] * len(flat), "confidence": flat}
+    parts: dict[str, Any] = {"label": [0] * len(flat), "confidence": flat}
     parts |= {name: [0.5] * len(flat) for name in ("x0", "y0", "x1", "y1")}
     return make_packet(
         "camera",
@@ -425,8 +427,8 @@ def test_any_cut_and_any_restart_give_the_same(kind, packet):
     assert result.observed_us.tolist() == expected.observed_us.tolist()
     for name, column in expected.columns.items():
         assert column.tobytes() == result.columns[name].tobytes()
-    for name, part in expected.parts.items():
-        assert part.tobytes() == result.parts[name].tobytes()
+    for name, flat in expected.parts.items():
+        assert flat.tobytes() == result.parts[name].tobytes()
     assert [f.model_dump() for f in found] == [e.item.model_dump() for e in said]
     assert stage.state() == whole.state()
 
