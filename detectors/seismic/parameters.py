@@ -89,7 +89,7 @@ class SeismicParameters(BaseModel):
     magnitude_step: Positive = 0.3
     """Change of the magnitude that is worth an update."""
     open_s: Positive = 180.0
-    """How long after its origin an event takes up data."""
+    """How long after it was found an event takes up data."""
 
     @model_validator(mode="after")
     def _in_order(self) -> SeismicParameters:
