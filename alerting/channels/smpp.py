@@ -42,6 +42,7 @@ _RECEIPTED_MESSAGE_ID, _MESSAGE_STATE = 0x001E, 0x0427
 _OK = 0
 _PART_TRIES = 5
 _PART_PAUSE_S = 0.5
+_LOGIN_MARGIN_S = 2.0
 _SILENT_LIMIT = 3
 """Answers that stay out in a row before the session is taken for dead."""
 
@@ -212,9 +213,9 @@ class SmsChannel:
                 connect_timeout_ms=int(settings.answer_s * 1000),
             )
             try:
-                session = await asyncio.wait_for(client.connect(), settings.answer_s)
+                session = await asyncio.wait_for(client.connect(), settings.answer_s + _LOGIN_MARGIN_S)
             except TimeoutError:
-                return Retry(Reason.UNREACHABLE, "no answer to the login")
+                return Retry(Reason.UNREACHABLE, "no connection")
             except (smpp34.SmppError, OSError) as error:
                 return _login_failed(str(error))
             self._client, self._session, self._silent = client, session, 0
@@ -302,7 +303,7 @@ def _field(text: str, name: str) -> str:
 
 
 def _login_failed(error: str) -> Retry:
-    if "ESME_" in error:
-        code = re.search(r"ESME_\w+", error)
-        return Retry(Reason.LOGIN, code.group(0) if code else "")
+    # The library passes over a refused login and then says that it timed out: the two cannot be told apart.
+    if "bind" in error.lower():
+        return Retry(Reason.LOGIN, "the message centre refused the login or did not answer it")
     return Retry(Reason.UNREACHABLE, "no connection")

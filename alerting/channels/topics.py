@@ -7,6 +7,7 @@ At least once: a receiver ignores a version no higher than the one that it has.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 
 from alerting.channels.base import Sent
@@ -54,15 +55,17 @@ class AlertTopics:
         for alert in alerts:
             version = alert.version if stands(alert, now_us) else CLEARED
             body = alert.model_dump_json().encode() if version else b""
-            for topic in topics_of(alert, self._areas):
-                if self._standing.get(topic) == version:
-                    continue
-                outcome = await self._connection.publish(topic, body, retain=True)
-                if isinstance(outcome, Sent):
-                    self._standing[topic] = version
-                else:
-                    missed += 1
+            behind = [one for one in topics_of(alert, self._areas) if self._standing.get(one) != version]
+            done = await asyncio.gather(*[self._publish(topic, body, version) for topic in behind])
+            missed += done.count(False)
         return missed
+
+    async def _publish(self, topic: str, body: bytes, version: int) -> bool:
+        outcome = await self._connection.publish(topic, body, retain=True)
+        if isinstance(outcome, Sent):
+            self._standing[topic] = version
+            return True
+        return False
 
 
 def stands(alert: Alert, now_us: Micros) -> bool:

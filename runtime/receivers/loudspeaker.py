@@ -74,6 +74,8 @@ class Loudspeakers:
         address: str = "+",
         device: str = "loudspeaker",
         version: Literal["5", "3.1.1"] = "3.1.1",
+        username: str | None = None,
+        password: str | None = None,
         on_played: Callable[[Played], None] = lambda _: None,
     ) -> None:
         self.played: list[Played] = []
@@ -86,6 +88,8 @@ class Loudspeakers:
         self._host, self._port = host, port
         protocol = MQTTProtocolVersion.MQTTv5 if version == "5" else MQTTProtocolVersion.MQTTv311
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=device, protocol=protocol)
+        if username is not None:
+            self._client.username_pw_set(username, password)
         self._client.on_connect = self._on_connect
         self._client.on_message = self._on_message
 
