@@ -20,6 +20,10 @@ from schemas.finding import Finding
 from schemas.hazard import Hazard
 from schemas.times import DAY, Micros, from_micros
 
+_THREATENS_WHAT_IT_WATCHES = (Hazard.LANDSLIDE, Hazard.DEBRIS_FLOW)
+"""Hazards that reach the areas which their stations watch: a slope's point names the villages below it. A camera's
+are the view of a mast, a third of the city; its finding's own area says where it burns."""
+
 
 class Versions:
     """Makes the next version of a chain.
@@ -69,8 +73,7 @@ class Versions:
                 continue
             if chain_tier is Tier.COUNTY:
                 codes.add(areas.at_tier(standing.area, Tier.TOWNSHIP) or standing.area)
-            # What a camera watches is the view of a mast, a third of the city: the finding's own area says where it burns.
-            if chain.hazard not in (Hazard.STATION, Hazard.FOREST_FIRE):
+            if chain.hazard in _THREATENS_WHAT_IT_WATCHES:
                 codes.update(self._watched(standing))
         codes.discard(chain.area)
         return (chain.area, *sorted(codes))

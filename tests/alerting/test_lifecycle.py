@@ -61,7 +61,7 @@ def test_first_issue_names_its_cause_its_places_and_the_policy():
         (rain(2), COUNTY, (COUNTY, TOWNSHIP)),
         (flood(2), TOWNSHIP, (TOWNSHIP, VILLAGE, NEXT_VILLAGE)),
         (finding(2), VILLAGE, (VILLAGE, NEXT_VILLAGE)),
-        (finding(2, hazard=Hazard.FOREST_FIRE, station="S-1"), TOWNSHIP, (TOWNSHIP, VILLAGE, NEXT_VILLAGE)),
+        (finding(2, hazard=Hazard.FOREST_FIRE, station="FC-1"), TOWNSHIP, (TOWNSHIP, VILLAGE, NEXT_VILLAGE)),
         (finding(2, hazard=Hazard.EARTHQUAKE, station="S-1", evidence={"event": "e"}), CITY, (CITY,)),
         (silence(2), VILLAGE, (VILLAGE,)),
     ],

@@ -41,6 +41,7 @@ STATIONS = (
     Station("R-2", "rain", "关坝雨量站", 106.9, 32.4, 700.0, "511922102"),
     Station("LS-1", "landslide", "铁炉坝滑坡点", 106.81, 32.51, 900.0, VILLAGE, (NEXT_VILLAGE,)),
     Station("LS-2", "landslide", "临江滑坡点", 107.21, 32.31, 600.0, OTHER_VILLAGE),
+    Station("FC-1", "camera", "光雾山瞭望台", 106.8, 32.5, 1500.0, TOWNSHIP, ("511922102", OTHER_TOWNSHIP)),
     Station("S-1", "seismic", "南江台", 106.84, 32.35, 600.0, COUNTY),
 )
 
