@@ -129,6 +129,10 @@ class EmbeddedEngine:
         finally:
             self._waiting.pop(act.id, None)
 
+    def append_act(self, act: Act) -> None:
+        """Append an act of the system; nobody waits for its judgement."""
+        self.intake.append_act(self._association_of(act), act)
+
     def _association_of(self, act: Act) -> str:
         area = act.content.get("area")
         if act.alert is not None:

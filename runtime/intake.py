@@ -23,7 +23,7 @@ from ingest.decoders.canonical import Decoded, decode
 from ingest.packing import Packer, kind_of
 from runtime import metrics
 from runtime.clock import Clock
-from runtime.logstore import LogFull, LogStore
+from runtime.logstore import LogFull
 from schemas.act import Act
 from schemas.bundle import Bundle
 from schemas.log import ActRecord, ConfigurationRecord, Record, Tick
@@ -35,6 +35,14 @@ GATHER_PAYLOADS = 500
 QUEUE_PAYLOADS = 20_000
 TICK_EVERY_S = 0.25
 _RETRY_S = (0.2, 0.5, 1.0, 2.0, 5.0)
+
+
+class LogWriter(Protocol):
+    """The part of a log that the intake needs."""
+
+    def append(self, records: Sequence[tuple[str, Micros, Record]]) -> None:
+        """Write records, each with its area and the time of writing; durable when it returns."""
+        ...
 
 
 class RejectKeeper(Protocol):
@@ -73,7 +81,7 @@ class Intake:
 
     def __init__(
         self,
-        log: LogStore,
+        log: LogWriter,
         rejects: RejectKeeper,
         bundle: Bundle,
         clock: Clock,

@@ -54,7 +54,7 @@ class Prober:
             faults.append(f"the log cannot be written: {engine.intake.fault}; nothing is acknowledged")
         if engine.ledger_fault is not None:
             faults.append(f"the ledger cannot be written: {engine.ledger_fault}")
-        faults += [f"{name} is not connected" for name, stands in self._connections().items() if not stands]
+        faults += [f"{name} does not stand" for name, stands in self._connections().items() if not stands]
         age_s = None if self._passed_s is None else time.monotonic() - self._passed_s
         if age_s is None or age_s > FRESH_S:
             faults.append("no probe reading went through the pipeline in the last half minute")

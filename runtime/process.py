@@ -8,7 +8,6 @@ Sources start last and stop first, so that nothing arrives that nobody would tak
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,35 +17,15 @@ from console.site import Site
 from ingest.sources.mqtt import MqttSettings, MqttSource
 from runtime.broker import InProcessBroker
 from runtime.cli.engine import TOKEN_VARIABLE
-from runtime.clock import Clock, MachineClock, SetClock
+from runtime.clock import Clock
 from runtime.configuration.loading import Configuration
 from runtime.configuration.secrets import read_secret
-from runtime.configuration.settings import Settings
 from runtime.dispatching import Dispatching
 from runtime.embedded import EmbeddedEngine
 from runtime.pipeline import Decisions
 from runtime.probe import Prober
 from runtime.server import ConsoleServer
-from schemas.times import to_micros
-
-log = logging.getLogger("fenghuo")
-
-PASSWORD_VARIABLE = "FENGHUO_MQTT_PASSWORD"
-
-
-def clock_of(settings: Settings) -> Clock:
-    """The clock that a configuration asks for."""
-    if settings.clock is None:
-        return MachineClock()
-    return SetClock(to_micros(settings.clock.starts_at), settings.clock.rate)
-
-
-def mqtt_password(settings: Settings, environment: Mapping[str, str]) -> str | None:
-    """The password of the MQTT broker, from its file or from FENGHUO_MQTT_PASSWORD; None where there is none."""
-    mqtt = settings.brokers.mqtt
-    if mqtt is not None and mqtt.password_file is not None:
-        return mqtt.password_file.read_text(encoding="utf-8").strip()
-    return environment.get(PASSWORD_VARIABLE)
+from runtime.surroundings import clock_of, mqtt_password
 
 
 class EmbeddedProcess:
@@ -85,8 +64,23 @@ class EmbeddedProcess:
             mqtt = MqttSettings(port=settings.ports.broker, version="3.1.1")
         self.mqtt_settings = mqtt
         self.source = MqttSource(mqtt, self.engine.intake.submit, password)
-        self.dispatching = Dispatching(configuration, self.engine, self.clock, mqtt, password, environment)
-        self.prober = Prober(self.engine, lambda: {"mqtt": self.source.connected.is_set()})
+        self.dispatching = Dispatching(
+            configuration,
+            self.engine.ledger,
+            self.clock,
+            mqtt,
+            password,
+            environment,
+            worker="dispatch",
+            append_act=self.engine.append_act,
+        )
+        self.prober = Prober(
+            self.engine,
+            lambda: {
+                "the MQTT source": self.source.connected.is_set(),
+                "the dispatcher": self.dispatching.failure is None,
+            },
+        )
         token = read_secret(settings.ports.token_file, TOKEN_VARIABLE, environment)
         site = Site(
             bundle=configuration.bundle,

@@ -78,7 +78,10 @@ class StationStage(Kept, Protocol):
 class NetworkStage(Kept, Protocol):
     """Takes items of the classes `takes`, one by one; any due is allowed."""
 
-    takes: tuple[type, ...]
+    @property
+    def takes(self) -> tuple[type, ...]:
+        """Classes of the items that it is given."""
+        ...
 
     def process(self, item: Any, now: Micros) -> list[Any]:
         """Take one item; return findings or items for the stages behind."""

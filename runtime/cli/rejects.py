@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from alerting.ledger import Ledger
 from runtime.cli.engine import call, engine_option
 from runtime.clock import MachineClock
 from runtime.configuration.loading import load
+from runtime.surroundings import ledger_url
 from schemas.reject import Reject, RejectReason
 
 _HOPELESS = {RejectReason.BLANK, RejectReason.TOO_LARGE, RejectReason.UNREADABLE}
@@ -23,9 +25,7 @@ def rejects() -> None:
 
 
 def _ledger(folder: Path) -> Ledger:
-    configuration = load(folder)
-    database = configuration.settings.database
-    return Ledger.open(database.url or str(database.folder / "state.db"))
+    return Ledger.open(ledger_url(load(folder).settings, os.environ))
 
 
 @rejects.command("list")

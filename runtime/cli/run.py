@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import signal
-import threading
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.logging import RichHandler
 
+from runtime.cli.service import log_to_terminal, until_stopped
 from runtime.configuration.loading import load
 from runtime.process import EmbeddedProcess
 
@@ -37,11 +33,7 @@ def run(folder: Path, data: Path | None, verbose: bool) -> None:
     Without brokers.mqtt in fenghuo.yaml a broker starts inside the process, for a first try only.
     """
     configuration = load(folder)
-    logging.basicConfig(
-        level=logging.INFO if verbose else logging.WARNING,
-        format="%(message)s",
-        handlers=[RichHandler(console=Console(stderr=True), show_path=False, rich_tracebacks=False)],
-    )
+    log_to_terminal(verbose=verbose)
     try:
         process = EmbeddedProcess(configuration, data or configuration.settings.database.folder, os.environ)
         process.start()
@@ -57,9 +49,5 @@ def run(folder: Path, data: Path | None, verbose: bool) -> None:
             " fenghuo.yaml, brokers.mqtt.",
             err=True,
         )
-    stopped = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopped.set())
-    stopped.wait()
-    click.echo("stopping: what was taken is processed and saved", err=True)
+    until_stopped("fenghuo")
     process.stop()

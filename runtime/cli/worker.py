@@ -1,0 +1,42 @@
+"""`fenghuo worker`: a Faust worker that runs the pipelines over the topic `log`."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import click
+
+from alerting.ledger import Ledger
+from runtime.configuration.loading import load
+from runtime.faust_app import make_app
+from runtime.surroundings import ledger_url
+from runtime.topics import make_topics
+
+
+@click.command()
+@click.option(
+    "--config",
+    "folder",
+    default="deploy/bazhong",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="Folder of the configuration.",
+)
+@click.option("--verbose", is_flag=True, help="Also what is normal.")
+def worker(folder: Path, verbose: bool) -> None:
+    """Run the pipelines of the association areas whose partitions this worker is given, until stopped."""
+    configuration = load(folder)
+    bootstrap = configuration.settings.brokers.kafka.bootstrap
+    if not bootstrap:
+        raise click.ClickException(
+            "fenghuo.yaml: brokers.kafka.bootstrap names no broker; name one, such as 127.0.0.1:9092"
+        )
+    make_topics(",".join(bootstrap))
+    with (
+        Ledger.open(ledger_url(configuration.settings, os.environ)) as ledger,
+        tempfile.TemporaryDirectory() as datadir,
+    ):
+        app = make_app(configuration, ledger, Path(datadir))
+        app.Worker(loglevel="INFO" if verbose else "WARNING", quiet=not verbose).execute_from_commandline()

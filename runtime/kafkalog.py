@@ -1,0 +1,92 @@
+"""The log on Kafka: what the gateway writes, one record a packet, acknowledged by the brokers before it counts.
+
+In      records of association areas; rejects
+Out     the topics `log` and `readings.rejected`
+
+kafka-python's idempotent producer with acks=all: a retry of its own writes no record twice.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from kafka import KafkaProducer
+from kafka.errors import KafkaError
+
+from runtime.logstore import LogFull
+from runtime.topics import LOG, MAX_RECORD_BYTES, REJECTED, partition_of
+from schemas.log import Record, encode_record
+from schemas.reject import Reject
+from schemas.times import Micros
+
+_ACKNOWLEDGED_S = 30.0
+
+
+class KafkaLog:
+    """Appends to `log` and keeps rejects; nothing returns before the brokers have acknowledged it."""
+
+    def __init__(self, bootstrap: Sequence[str]) -> None:
+        self._producer = KafkaProducer(
+            bootstrap_servers=list(bootstrap),
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=0,
+            max_request_size=MAX_RECORD_BYTES,
+            buffer_memory=8 * MAX_RECORD_BYTES,
+        )
+        self._partitions: int | None = None
+        self._lock = threading.Lock()
+
+    def append(self, records: Sequence[tuple[str, Micros, Record]]) -> None:
+        """Write records in their order, each to its area's partition.
+
+        Raises
+        ------
+        LogFull
+            The brokers did not acknowledge all. Those that they did are there: given again they come twice, and a
+            repeated reading counts once.
+        """
+        with self._lock:
+            try:
+                partitions = self._partition_count()
+                sent = [
+                    self._producer.send(
+                        LOG,
+                        encode_record(record),
+                        key=area.encode(),
+                        partition=partition_of(area, partitions),
+                    )
+                    for area, _, record in records
+                ]
+                self._acknowledged(sent)
+            except KafkaError as error:
+                raise LogFull(f"Kafka does not acknowledge: {error}") from error
+
+    def add_rejects(self, rejects: Sequence[Reject]) -> None:
+        """Keep rejects on `readings.rejected`."""
+        with self._lock:
+            try:
+                self._acknowledged(
+                    [
+                        self._producer.send(REJECTED, r.model_dump_json().encode(), key=r.id.encode())
+                        for r in rejects
+                    ]
+                )
+            except KafkaError as error:
+                raise LogFull(f"Kafka does not acknowledge: {error}") from error
+
+    def close(self) -> None:
+        """Close the connections; everything was acknowledged before."""
+        self._producer.close(timeout=5)
+
+    def _partition_count(self) -> int:
+        if self._partitions is None:
+            self._partitions = len(self._producer.partitions_for(LOG))
+        return self._partitions
+
+    def _acknowledged(self, sent: list[Any]) -> None:
+        self._producer.flush(timeout=_ACKNOWLEDGED_S)
+        for future in sent:
+            future.get(timeout=_ACKNOWLEDGED_S)
