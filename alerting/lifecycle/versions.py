@@ -144,7 +144,7 @@ class Versions:
     ) -> Alert:
         holders = chain.holders()
         findings = tuple(s.finding for s in holders if s.detector != BY_HAND)
-        strongest = holders[0] if holders else None
+        position = next((standing.position for standing in holders if standing.position), None)
         alert = Alert(
             id=chain.id,
             version=chain.version,
@@ -169,7 +169,7 @@ class Versions:
             repeat=self._policy.repeat,
             findings=(cause.id,) if cause is not None else findings,
             evidence=_last_words(chain, cause) if chain.level == 0 else self._evidence(chain, holders),
-            position=strongest.position if strongest else None,
+            position=position,
             references=tuple(
                 Reference(id=chain.id, version=version, issued_at=from_micros(issued_us))
                 for version, issued_us in chain.references
@@ -190,13 +190,18 @@ class Versions:
 
     def _evidence(self, chain: Chain, holders: list[Standing]) -> dict[str, Any]:
         """The strongest finding's figures, every station that stands, and a table where several areas do."""
-        strongest = holders[0]
-        evidence: dict[str, Any] = {**strongest.evidence, "detector": strongest.detector}
-        evidence["stations"] = sorted({station for standing in holders for station in standing.stations})
-        if strongest.against:
-            evidence["against"] = list(strongest.against)
+        sensors = [standing for standing in holders if standing.detector != BY_HAND]
+        by_hand = [standing.evidence for standing in holders if standing.detector == BY_HAND]
+        evidence: dict[str, Any] = {}
+        if sensors:
+            evidence = {**sensors[0].evidence, "detector": sensors[0].detector}
+            evidence["stations"] = sorted({station for standing in sensors for station in standing.stations})
+            if sensors[0].against:
+                evidence["against"] = list(sensors[0].against)
+        for content in by_hand:
+            evidence.update(content)
         by_area: dict[str, dict[str, Any]] = {}
-        for standing in holders:
+        for standing in sensors:
             area = standing.area
             if self._policy.chain_tier[chain.hazard] is Tier.COUNTY:
                 area = self._bundle.areas.at_tier(area, Tier.TOWNSHIP) or area

@@ -153,6 +153,11 @@ def description(alert: Alert, places: Places) -> str:
     return ". ".join(sentences) + "."
 
 
+def written(alert: Alert, places: Places) -> str:
+    """Place and description where a person wrote one (a rendered one is left out before); else empty."""
+    return f"{places.full(alert.area)}. {alert.description}" if alert.description else ""
+
+
 def source(alert: Alert, places: Places) -> str:
     """Where it comes from."""
     if alert.origin is not Origin.DETECTOR:
@@ -187,7 +192,8 @@ def speech_of_several(alerts: Sequence[Alert], places: Places, at: datetime, aut
         first = group[0]
         what = f"{Level(spoken_level(first)).colour} {_NAMES[first.hazard]} warning"
         where = ", ".join(places.full(alert.area) for alert in group)
-        body += f"{first.issuer} {verb(first)} {what} for {where}. {instruction_of(first)} "
+        body += f"{first.issuer} {verb(first)} {what} for {where}. "
+        body += "".join(f"{words} " for words in (written(first, places), instruction_of(first)) if words)
         if first.hazard is Hazard.EARTHQUAKE and first.type != "cancel" and not table_of(first):
             body += "".join(f"{arrival}. " for arrival in _arrival(first.evidence, at))
     text = sign + ("Released automatically. " if automatic else "") + body.strip()
@@ -201,9 +207,8 @@ def sms(alert: Alert, places: Places, at: datetime, automatic: bool = False) -> 
     if alert.type == "cancel":
         body = f"{clause(alert, places, alert.issued_at)}: {places.full(alert.area)}. {instruction_of(alert)}"
     else:
-        body = (
-            f"{clause(alert, places, alert.issued_at)}: {figures(alert, places, at)}. {instruction_of(alert)}"
-        )
+        said = written(alert, places) or f"{figures(alert, places, at)}."
+        body = f"{clause(alert, places, alert.issued_at)}: {said} {instruction_of(alert)}"
     return _signed(alert, automatic, body)
 
 

@@ -14,7 +14,7 @@ from alerting.render import en, zh
 from alerting.render.length import PART_UNITS, ucs2_units
 from alerting.render.places import Places
 from alerting.render.quake import seen_from
-from schemas.alert import Alert
+from schemas.alert import Alert, Status
 
 Language = Literal["zh", "en"]
 
@@ -22,6 +22,8 @@ Language = Literal["zh", "en"]
 class _Words(Protocol):
     """What each language's module has."""
 
+    def mark(self, status: Status) -> str: ...
+    def clause(self, alert: Alert, places: Places, at: datetime) -> str: ...
     def headline(self, alert: Alert, places: Places) -> str: ...
     def description(self, alert: Alert, places: Places) -> str: ...
     def instruction(self, alert: Alert) -> str: ...
@@ -52,18 +54,32 @@ def render_alert(alert: Alert, places: Places, language: Language = "zh") -> Ale
         Of all four texts.
     """
     words = _WORDS[language]
-    description = alert.description
-    if description:
-        sign = (zh if language == "zh" else en).mark(alert.status)
-        description = f"【{sign}】{description}" if sign else description
     worded = alert.model_copy(
         update={
             "headline": _marked_headline(alert, places, words),
-            "description": description or words.description(alert, places),
+            "description": _bracketed(words.mark(alert.status), language) + alert.description
+            if alert.description
+            else words.description(alert, places),
             "instruction": alert.instruction or words.instruction(alert),
         }
     )
-    return worded.model_copy(update={"speech": words.speech(worded, places, worded.issued_at)})
+    spoken = worded.model_copy(update={"description": alert.description})
+    return worded.model_copy(update={"speech": words.speech(spoken, places, alert.issued_at)})
+
+
+def _bracketed(mark: str, language: Language) -> str:
+    if not mark:
+        return ""
+    return f"【{mark}】" if language == "zh" else f"[{mark}] "
+
+
+def _as_written(alert: Alert, places: Places) -> Alert:
+    """The alert with its description as a person wrote it, without the mark; with none where it was rendered."""
+    description = alert.description
+    for language, words in _WORDS.items():
+        description = description.removeprefix(_bracketed(words.mark(alert.status), language))
+    openings = tuple(words.clause(alert, places, alert.issued_at) for words in _WORDS.values())
+    return alert.model_copy(update={"description": "" if description.startswith(openings) else description})
 
 
 def _marked_headline(alert: Alert, places: Places, words: _Words) -> str:
@@ -105,6 +121,7 @@ def notice_text(
         A text that lists places names as many as fit into so many short messages, then their number.
     """
     words = _WORDS[language]
+    alerts = [_as_written(alert, places) for alert in alerts]
     if area is not None:
         alerts = [seen_from(alert, area, places) for alert in alerts]
     if spoken:

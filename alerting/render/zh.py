@@ -235,6 +235,14 @@ def description(alert: Alert, places: Places) -> str:
     return "。".join(sentences) + "。"
 
 
+def written(alert: Alert, places: Places) -> str:
+    """Place and description where a person wrote one (a rendered one is left out before); else empty."""
+    if not alert.description:
+        return ""
+    end = "" if alert.description.endswith(tuple("。！？")) else "。"
+    return f"{places.full(alert.area)}，{alert.description}{end}"
+
+
 def source(alert: Alert, places: Places) -> str:
     """Where it comes from: the stations, a person, a department."""
     if alert.origin is not Origin.DETECTOR:
@@ -261,7 +269,7 @@ def speech(alert: Alert, places: Places, at: datetime, automatic: bool = False) 
     if alert.hazard is Hazard.EARTHQUAKE and alert.type != "cancel" and not table_of(alert):
         arrival = _arrival(alert.evidence, at)
         opening += f"{arrival}。" if arrival else ""
-    return _spoken(alert.status, automatic, opening + instruction_of(alert))
+    return _spoken(alert.status, automatic, opening + written(alert, places) + instruction_of(alert))
 
 
 def speech_of_several(alerts: Sequence[Alert], places: Places, at: datetime, automatic: bool = False) -> str:
@@ -302,9 +310,8 @@ def sms(alert: Alert, places: Places, at: datetime, automatic: bool = False) -> 
     if alert.type == "cancel":
         body = f"{clause(alert, places, alert.issued_at)}：{places.full(alert.area)}。{instruction_of(alert)}"
     else:
-        body = (
-            f"{clause(alert, places, alert.issued_at)}：{figures(alert, places, at)}。{instruction_of(alert)}"
-        )
+        said = written(alert, places) or f"{figures(alert, places, at)}。"
+        body = f"{clause(alert, places, alert.issued_at)}：{said}{instruction_of(alert)}"
     return _signed(alert, places, automatic, body)
 
 

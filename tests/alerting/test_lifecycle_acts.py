@@ -195,6 +195,15 @@ def test_a_person_may_raise_what_sensors_hold_and_not_lower_it(core):
     assert core.alerts[-1].level == 3
 
 
+def test_what_a_person_adds_stands_beside_the_sensors_figures(core):
+    core.find(finding(3, T0 + MINUTE, number=2, evidence={"velocity_mm_day": 12.5}))
+    content = {"level": 4, "evidence": {"seen": "坡脚渗水"}}
+    core.do(act("update", alert=core.alerts[0].id, version=2, at=T0 + HOUR, content=content))
+    evidence = core.alerts[-1].evidence
+    assert (evidence["velocity_mm_day"], evidence["seen"]) == (12.5, "坡脚渗水")
+    assert (evidence["detector"], evidence["stations"]) == ("landslide.velocity", ["LS-1"])
+
+
 def test_what_sensors_hold_does_not_get_an_end_by_the_clock(core):
     content = {"expires_at": from_micros(T0 + HOUR).isoformat()}
     judged = core.do(act("update", alert=core.alerts[0].id, version=1, content=content))

@@ -216,6 +216,24 @@ def test_an_exercise_is_marked_whoever_wrote_the_words():
     assert "演练" in alert.speech
 
 
+@pytest.mark.parametrize("status", list(Status))
+def test_what_a_person_wrote_is_what_people_get(status):
+    core = Core(configuration=bundle(status))
+    content = {
+        "hazard": "flood",
+        "level": 2,
+        "area": VILLAGE,
+        "description": "桥已封闭",
+        "instruction": "请绕行。",
+    }
+    core.do(act("issue", content=content))
+    text, speech = sms(core.alerts[0]), core.alerts[0].speech
+    assert "发布洪水黄色预警（III级）：南江县光雾山镇铁炉坝村，桥已封闭。请绕行。" in text
+    assert "桥已封闭。请绕行。" in speech
+    english = notice_text(core.alerts, PLACES, core.alerts[0].issued_at, language="en")
+    assert "桥已封闭" in english
+
+
 def test_a_real_text_speaks_of_no_exercise():
     alert = said(finding(4))
     assert "演练" not in alert.headline + alert.description + alert.speech + sms(alert)
