@@ -13,11 +13,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from random import Random
 from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.exc import DBAPIError
 
 from alerting import metrics
 from alerting.channels.base import Channel, ChannelReceipt, Message, Outcome, Reason, Refused, Sent, Unknown
@@ -108,30 +110,32 @@ class Dispatcher:
         self._topics = topics
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = asyncio.Event()
-        self._wakes: list[asyncio.Event] = []
-        self._sending: set[asyncio.Task[None]] = set()
+        self._wakes: dict[str, asyncio.Event] = {}
+        self._sending: dict[str, set[asyncio.Task[None]]] = {name: set() for name in channels}
         self._early: dict[tuple[str, str], ChannelReceipt] = {}
         self._receipts: asyncio.Queue[ChannelReceipt] = asyncio.Queue()
 
     async def run(self) -> None:
-        """Send until `stop`; what is being sent then is finished and recorded."""
+        """Send until `stop`; what is claimed by then is sent and recorded."""
         self._loop = asyncio.get_running_loop()
-        await self._adopt(own=True)
-        jobs = [asyncio.create_task(self._serve(name), name=f"dispatch {name}") for name in self._channels]
-        jobs += [
-            asyncio.create_task(work()) for work in (self._adopt_others, self._take_receipts, self._count)
-        ]
+        await _steadily(partial(self._adopt, own=True))
+        serving = [asyncio.create_task(_steadily(partial(self._serve, name))) for name in self._channels]
+        works: list[Callable[[], Awaitable[None]]] = [self._adopt_others, self._take_receipts, self._count]
         if self._topics is not None:
-            jobs.append(asyncio.create_task(self._keep_topics(self._topics), name="topics"))
+            works.append(partial(self._keep_topics, self._topics))
+        beside = [asyncio.create_task(_steadily(work)) for work in works]
         stopped = asyncio.create_task(self._stopping.wait())
-        # A job that ends by itself has failed: better to end all, and be started again, than to send no more in silence.
-        await asyncio.wait([stopped, *jobs], return_when=asyncio.FIRST_COMPLETED)
+        # A job that ends by itself has failed: better to end all, and be started again, than to go on without it.
+        await asyncio.wait([stopped, *serving, *beside], return_when=asyncio.FIRST_COMPLETED)
         self._stopping.set()
-        for job in (stopped, *jobs):
+        self._wake_all()
+        # Not cancelled: a claim under way in its thread would leave notices `sending` that nobody sends.
+        ended = await asyncio.gather(*serving, return_exceptions=True)
+        if under_way := [task for tasks in self._sending.values() for task in tasks]:
+            await asyncio.wait(under_way)
+        for job in (stopped, *beside):
             job.cancel()
-        ended = await asyncio.gather(*jobs, return_exceptions=True)
-        if self._sending:
-            await asyncio.wait(self._sending)
+        ended += await asyncio.gather(*beside, return_exceptions=True)
         await self._drain_receipts()
         for channel in self._channels.values():
             await channel.close()
@@ -156,25 +160,22 @@ class Dispatcher:
             self._loop.call_soon_threadsafe(what)
 
     def _wake_all(self) -> None:
-        for wake in self._wakes:
+        for wake in self._wakes.values():
             wake.set()
 
     # --- sending ----------------------------------------------------------------------------------------------------
 
     async def _serve(self, name: str) -> None:
-        wake = asyncio.Event()
-        self._wakes.append(wake)
-        free = self._policy.at_once
-        under_way: set[asyncio.Task[None]] = set()
-        while True:
+        wake = self._wakes.setdefault(name, asyncio.Event())
+        under_way = self._sending[name]
+        while not self._stopping.is_set():
             wake.clear()
-            room = free - len(under_way)
+            room = self._policy.at_once - len(under_way)
             claims = await asyncio.to_thread(self._claim, name, room) if room else []
             for claim in claims:
                 task = asyncio.create_task(self._send(claim), name=f"send {claim.notice.id}")
-                for tasks in (under_way, self._sending):
-                    tasks.add(task)
-                    task.add_done_callback(tasks.discard)
+                under_way.add(task)
+                task.add_done_callback(under_way.discard)
                 task.add_done_callback(lambda _: wake.set())
             if len(claims) < room or not room:
                 await _wait(wake, _IDLE_S)
@@ -217,7 +218,11 @@ class Dispatcher:
             log.exception("notice.fault notice=%s channel=%s", claim.notice.id, channel.name)
             outcome = Unknown(Reason.FAULT)
         metrics.send_seconds.labels(channel.name).observe(time.monotonic() - began_s)
-        await self._settle(claim, outcome, channel.repeatable)
+        try:
+            await self._settle(claim, outcome, channel.repeatable)
+        except DBAPIError:
+            # It stays `sending`; when the lease is over it is adopted as an outcome that nobody knows.
+            log.exception("notice.unrecorded notice=%s channel=%s", claim.notice.id, channel.name)
 
     async def _settle(self, claim: Claim, outcome: Outcome, repeatable: bool) -> None:
         verdict = judge(
@@ -346,8 +351,7 @@ class Dispatcher:
             metrics.receipts_total.labels(receipt.channel, receipt.state).inc()
 
     async def _keep_topics(self, topics: AlertTopics) -> None:
-        wake = asyncio.Event()
-        self._wakes.append(wake)
+        wake = self._wakes.setdefault("topics", asyncio.Event())
         while True:
             wake.clear()
             now_us = self._clock.now_us()
@@ -362,6 +366,16 @@ class Dispatcher:
                 for state in NoticeState:
                     metrics.notices.labels(channel, state.value).set(counts.get((channel, state), 0))
             await asyncio.sleep(_COUNT_EVERY_S)
+
+
+async def _steadily(work: Callable[[], Awaitable[None]]) -> None:
+    """Do a work, from its beginning again where the database is away or full for a while."""
+    while True:
+        try:
+            return await work()
+        except DBAPIError as error:
+            log.error("dispatcher.database error=%s; again in %g s", error.orig, _IDLE_S)
+            await asyncio.sleep(_IDLE_S)
 
 
 async def _wait(event: asyncio.Event, at_most_s: float) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from random import Random
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from alerting.channels.base import ChannelReceipt, Reason, Refused, Retry, Sent, Unknown
 from alerting.channels.broadcast import BroadcastChannel
@@ -206,7 +209,8 @@ async def test_a_fault_of_one_call_is_an_outcome_nobody_knows(ledger, caplog):
 
 
 async def test_a_slow_channel_does_not_hold_up_another(ledger):
-    slow, quick = FakeChannel("sms", gate=asyncio.Event()), FakeChannel("webhook")
+    gate = asyncio.Event()
+    slow, quick = FakeChannel("sms", gate=gate), FakeChannel("webhook")
     numbers = range(8)
     write(ledger, *[a_notice((f"a-{n}", 1), recipient=f"p-{n}") for n in numbers])
     write(ledger, *[a_notice((f"a-{n}", 1), recipient=f"p-{n}", channel="webhook") for n in numbers])
@@ -214,7 +218,7 @@ async def test_a_slow_channel_does_not_hold_up_another(ledger):
         await until(lambda: len(quick.sent) == 8)
         assert len(slow.sent) == 2
         assert ledger.notice_counts()["sms", S.DUE] == 6
-        slow.gate.set()
+        gate.set()
         await until(lambda: len(slow.sent) == 8)
 
 
@@ -249,14 +253,15 @@ async def test_a_kill_in_a_repeatable_channel_goes_again_unmarked(ledger):
 
 
 async def test_a_receipt_may_overtake_the_answer_that_names_it(ledger):
-    channel = FakeChannel(gate=asyncio.Event(), answers=[Sent(("m-1", "m-2"))])
+    gate = asyncio.Event()
+    channel = FakeChannel(gate=gate, answers=[Sent(("m-1", "m-2"))])
     write(ledger, a_notice())
     async with dispatching(ledger, channel) as dispatcher:
         await until(lambda: channel.sent)
         for reference in ("m-1", "m-2"):
             dispatcher.receive(ChannelReceipt("sms", "delivered", reference=reference))
         await asyncio.sleep(0.05)
-        channel.gate.set()
+        gate.set()
         await until(lambda: state(ledger, a_notice()) is S.DELIVERED)
     told = ledger.notice(a_notice().id)
     assert (told.sent_at, told.delivered_at) == (from_micros(NOW), from_micros(NOW))
@@ -308,3 +313,41 @@ async def test_three_real_channels_tell_people(ledger, mosquitto):
     connection.stop()
     receiver.stop()
     await centre.stop()
+
+
+async def test_a_database_that_is_away_for_a_while_stops_nothing_for_good(ledger, monkeypatch, caplog):
+    channel = FakeChannel()
+    real, failures = (
+        ledger.claim_due,
+        [OperationalError("claim", {}, Exception("database or disk is full"))] * 2,
+    )
+
+    def claim_due(*words, **more):
+        if failures:
+            raise failures.pop()
+        return real(*words, **more)
+
+    monkeypatch.setattr(ledger, "claim_due", claim_due)
+    write(ledger, a_notice())
+    async with dispatching(ledger, channel):
+        await until(lambda: state(ledger, a_notice()) is S.SENT)
+    assert "disk is full" in caplog.text
+
+
+async def test_a_stop_in_the_middle_of_a_claim_leaves_nothing_half_done(ledger, monkeypatch):
+    channel = FakeChannel()
+    real = ledger.claim_due
+    claimed = threading.Event()
+
+    def slow_claim(*words, **more):
+        claims = real(*words, **more)
+        if claims:
+            claimed.set()
+            time.sleep(0.2)
+        return claims
+
+    monkeypatch.setattr(ledger, "claim_due", slow_claim)
+    write(ledger, a_notice())
+    async with dispatching(ledger, channel):
+        await until(claimed.is_set)
+    assert state(ledger, a_notice()) is S.SENT

@@ -124,7 +124,7 @@ _ACL = "user engine\ntopic write exercise/loudspeakers/example-1/#\ntopic read r
 
 @asynccontextmanager
 async def broadcast() -> AsyncIterator[Rig]:
-    with running(lambda: Mosquitto(users={"engine": SECRET, "horn": "horn"}, acl=_ACL)) as broker:  # type: ignore[type-var, arg-type]
+    with running(lambda: Mosquitto(users={"engine": SECRET, "horn": "horn"}, acl=_ACL)) as broker:  # type: ignore[arg-type]
         receipts: list[ChannelReceipt] = []
         connection = MqttConnection(
             broker.host, broker.port, "out", username="engine", password=SECRET, answer_s=ANSWER_S

@@ -10,7 +10,7 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from alerting.channels.base import Refused, Retry, Sent
+from alerting.channels.base import ChannelReceipt, Refused, Retry, Sent
 from alerting.channels.broadcast import BroadcastChannel, topics_of
 from alerting.channels.mqtt import MqttConnection
 from runtime.receivers.loudspeaker import Loudspeakers
@@ -46,7 +46,7 @@ def a_horn(mosquitto, address, device="horn", **more):
 
 
 async def test_a_player_answers_for_each_notice(mosquitto, connection):
-    receipts = []
+    receipts: list[ChannelReceipt] = []
     channel = BroadcastChannel(connection, receipts.append)
     message = a_message(address="village-1", repeat=3)
     with a_horn(mosquitto, "village-1") as horn:
@@ -95,7 +95,7 @@ async def test_an_address_is_one_level_of_a_topic(connection, address):
 
 
 async def test_nonsense_on_the_topic_of_receipts_is_no_receipt(mosquitto, connection, caplog):
-    receipts = []
+    receipts: list[ChannelReceipt] = []
     channel = BroadcastChannel(connection, receipts.append)
     player = mqtt.Client(CallbackAPIVersion.VERSION2)
     player.connect(mosquitto.host, mosquitto.port)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any
 
 import paho.mqtt.client as mqtt
 import pytest
@@ -11,7 +12,6 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from alerting.channels.mqtt import MqttConnection
 from alerting.channels.topics import AlertTopics, topics_of
-from schemas.alert import Alert
 from schemas.area import Area, AreaIndex, Tier
 from schemas.times import DAY, HOUR, from_micros
 from tests.alerting.ledger.making import NOW, an_alert
@@ -50,8 +50,8 @@ class Retained:
     def __init__(self, server):
         self.server = server
 
-    async def now(self, chain) -> dict[str, Alert]:
-        found: dict[str, Alert] = {}
+    async def now(self, chain) -> dict[str, Any]:
+        found: dict[str, Any] = {}
         client = mqtt.Client(CallbackAPIVersion.VERSION2)
         client.on_message = lambda _c, _d, message: found.__setitem__(
             message.topic, json.loads(message.payload)

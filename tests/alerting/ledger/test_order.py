@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from alerting.ledger import Ledger
+from schemas.notice import Notice
 from schemas.notice import NoticeState as S
 from schemas.times import SECOND
 from tests.alerting.ledger.making import AREA, NOW, a_notice
@@ -35,7 +37,7 @@ class Queues(RuleBasedStateMachine):
         self.position = 0
         self.version = dict.fromkeys(CHAINS, 0)
         self.ended: set[str] = set()
-        self.notices: dict[str, object] = {}
+        self.notices: dict[str, Notice] = {}
         self.in_hand: list = []
         self.shown: dict[tuple[str, str], list[int]] = {}
         self.possibly: dict[tuple[str, str], list[int]] = {}
@@ -112,7 +114,7 @@ class Queues(RuleBasedStateMachine):
     def _outcome(self, claim, outcome):
         if outcome in {"sent", "unknown", "unknown_again"}:
             self._show(claim, certain=outcome == "sent")
-        words = {
+        words: dict[str, tuple[S, dict[str, Any]]] = {
             "sent": (S.SENT, {}),
             "retry": (S.DUE, {"ready_us": self.now_us + 5 * SECOND}),
             "refused": (S.PARKED, {"error": "address"}),
@@ -157,6 +159,11 @@ class Queues(RuleBasedStateMachine):
         busy = [(claim.notice.recipient, one.id) for claim in self.in_hand for one in claim.notice.alerts]
         assert len(busy) == len(set(busy))
 
+    def _state(self, key):
+        notice = self.ledger.notice(key)
+        assert notice is not None
+        return notice.state
+
     def teardown(self):
         if not hasattr(self, "ledger"):
             return
@@ -169,7 +176,7 @@ class Queues(RuleBasedStateMachine):
                 self._outcome(claim, "sent")
             if not claims:
                 break
-        states = {key: self.ledger.notice(key).state for key in self.notices}
+        states = {key: self._state(key) for key in self.notices}
         assert set(states.values()) <= REST, states
         for (person, chain), versions in self.possibly.items():
             if chain in self.ended and versions:
