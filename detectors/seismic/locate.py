@@ -187,9 +187,13 @@ def _spread_km(
     model: SeismicParameters,
     step_km: float,
 ) -> float:
-    """Standard deviation of the epicentre on one axis, km, by weighing the grid as if errors were Laplacian."""
+    """Standard deviation of the epicentre on one axis, km, by the picks alone: nodes weighed as if errors were Laplacian."""
     misfit, _ = _misfit(lon, lat, best.depth_km, picks, waiting, model)
-    cost = misfit + _NEARNESS_S_KM * _distance_km(lon, lat, min(picks, key=_earliest))
-    weight = np.exp(-len(picks) * (cost - float(cost.min())) / _LAPLACE_S)
+    row, column = divmod(int(np.argmin(misfit)), math.isqrt(len(misfit)))
+    rim = math.isqrt(len(misfit)) - 1
+    if row in (0, rim) or column in (0, rim):
+        # The picks would have it farther off than was looked, and nobody knows how far.
+        return model.search_radius_km
+    weight = np.exp(-len(picks) * (misfit - float(misfit.min())) / _LAPLACE_S)
     square = float((weight * _distance_km(lon, lat, best) ** 2).sum()) / float(weight.sum()) / 2
     return math.sqrt(max(square, step_km**2 / 12))

@@ -71,7 +71,7 @@ class SeismicPick:
         """Take n rows of samples; picks and seconds, in order of the rows that completed them."""
         emitted: list[Emitted] = []
         for i in range(len(packet)):
-            if packet.counts[i] and packet.flag[i] != MISSING:
+            if packet.counts[i] and packet.flag[i] != MISSING and len(packet.part("samples", i)):
                 emitted += [Emitted(i, item) for item in self._row(packet, i)]
         return emitted
 
@@ -221,11 +221,15 @@ def _motion(station: str, instrument: _Instrument, peak: Peak) -> Motion:
 
 
 def _vertical(station: Station, channel: str) -> str:
-    """The channel that is picked: the vertical of the station's own, else `channel` if it is one."""
-    for known in station.parameters.get("channels", ()):
-        if str(known)[-1:] in ("Z", "3"):
-            return str(known)
-    return channel if channel[-1:] in ("Z", "3") else ""
+    """The channel that is picked: the vertical of those that the station names, else the first of them.
+
+    Where it names none, `channel` if that is a vertical; empty where it is not.
+    """
+    named = [str(known) for known in station.parameters.get("channels", ())] or [channel]
+    verticals = [known for known in named if known[-1:] in ("Z", "3")]
+    if verticals:
+        return verticals[0]
+    return named[0] if "channels" in station.parameters else ""
 
 
 def _scale(station: Station, channel: str, unit: str) -> tuple[float | None, str]:

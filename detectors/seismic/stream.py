@@ -331,6 +331,7 @@ class Stream:
         """The stream of a packed state."""
         stream = cls(kept.rate_hz, kept.quantity, vertical, parameters)
         if len(stream.filters) != len(kept.filters):
+            # Under the configuration before it was no vertical, or was one: it begins anew.
             return stream
         stream.next_us, stream.offset, stream.count, stream.seen = (
             kept.next_us,

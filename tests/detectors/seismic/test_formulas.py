@@ -62,6 +62,15 @@ def test_a_station_that_waits_pushes_the_source_away():
     assert locate(picks, [north], MODEL).lat < 32 < locate(picks, [south], MODEL).lat
 
 
+def test_a_source_beyond_the_search_is_placed_on_the_right_side_and_not_trusted():
+    # Wenchuan as seen from Bazhong, 320 km off.
+    stations = [(106.5 + 0.3 * (k % 4), 31.4 + 0.4 * (k // 4)) for k in range(8)]
+    picks = [Observed(*at, p_travel_s(distance_km(103.4, 31.0, *at), 14, MODEL)) for at in stations]
+    found = locate(picks, [], MODEL)
+    assert found.lon < 105.5
+    assert found.sigma_km == MODEL.search_radius_km
+
+
 def test_distance_of_a_degree():
     assert distance_km(106, 32, 106, 33) == pytest.approx(111.195)
 
