@@ -4,7 +4,7 @@ In      a `Message`: one notice, its address, what is said
 Out     `Sent`, `Retry`, `Refused` or `Unknown`; receipts later, through `Receive`
 
 `Unknown` is the dangerous one: it may have arrived. A channel that is `repeatable` is simply called again, because
-its receiver recognises a repeat; another is called again only as EXACT.md, rule 11 says.
+its receiver recognises a repeat; another is called again only as docs/exactness.md, rule 11 says.
 No outcome's `detail` holds an address with credentials, a password or a key: it is logged, stored and shown.
 """
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs the servers that the tests talk to (Mosquitto, PostgreSQL, Prometheus, Chromium, Java with the jars of Kafka)
-# where they are missing. Nothing is started here: tests/servers/ starts its own, on loopback, in folders of its own.
+# Installs the servers that the tests talk to (Mosquitto, PostgreSQL, Prometheus, Chromium, Java with the jars of Kafka, Node
+# with a message centre for SMS) where they are missing. Nothing is started here: tests/servers/ starts its own, on loopback, in folders of its own.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 # shellcheck source=deploy/setup/apt.sh
@@ -26,6 +26,8 @@ ldconfig -p | grep -q libatomic.so.1 || packages+=(libatomic1)          # Playwr
 [ -e /usr/share/fonts/truetype/wqy/wqy-microhei.ttc ] || packages+=(fonts-wqy-microhei)
 java_here || packages+=(default-jre-headless)
 command -v mvn >/dev/null || packages+=(maven)
+command -v node >/dev/null || packages+=(nodejs)
+command -v npm >/dev/null || packages+=(npm)
 [ ${#packages[@]} -eq 0 ] || apt_install "${packages[@]}"
 java_here || missing "the Java found is older than 17, which Kafka 4 asks for; install openjdk-17-jre-headless or newer"
 
@@ -41,4 +43,17 @@ if ! (cd "$kafka/libs" 2>/dev/null && sha256sum --quiet --status --check ../../.
     }
     (cd "$kafka/libs" && sha256sum --quiet --check ../../../deploy/kafka/jars.sha256) ||
         missing "the jars fetched for Kafka are not those of deploy/kafka/jars.sha256"
+fi
+
+simulator=tests/alerting/channels/simulator
+centre=.cache/smpp-simulator
+if ! cmp --quiet "$simulator/package-lock.json" "$centre/package-lock.json" || [ ! -d "$centre/node_modules/smpp" ]; then
+    echo "fetching a message centre for SMS into $centre" >&2
+    mkdir -p "$centre"
+    cp "$simulator/package.json" "$simulator/package-lock.json" "$centre/"
+    (cd "$centre" && npm ci --ignore-scripts --no-audit --no-fund >npm.log 2>&1) || {
+        rm -f "$centre/package-lock.json"
+        tail -n 5 "$centre/npm.log" >&2
+        missing "npm could not fetch the message centre (see $centre/npm.log); is an npm registry reachable?"
+    }
 fi

@@ -13,7 +13,8 @@ from pathlib import Path
 from runtime.cli import COMMANDS
 from tests.house.tree import PACKAGES, ROOT, tracked
 
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = PYPROJECT["project"]
 KAFKA_COMMANDS = {"gateway", "worker", "dispatch"}
 
 
@@ -36,18 +37,20 @@ def imported(path: Path) -> set[str]:
 
 
 def test_every_import_is_declared() -> None:
-    declared = names(PROJECT["dependencies"]) | {
+    """Product code within the project's dependencies and extras, tests and tools within the group dev besides."""
+    product = names(PROJECT["dependencies"]) | {
         "pydantic-core"
     }  # pydantic's other half, of one version with it
     for extra in PROJECT["optional-dependencies"].values():
-        declared |= names(extra)
+        product |= names(extra)
+    developers = product | names(PYPROJECT["dependency-groups"]["dev"])
     distributions = packages_distributions()
     missing = []
     for path in tracked(".py"):
-        if path.parts[0] in PACKAGES:
-            for name in imported(path):
-                if not names(distributions.get(name, [name])) & declared:
-                    missing.append(f"{path}: {name}")
+        declared = product if path.parts[0] in PACKAGES else developers
+        for name in imported(path) - {"tests", "benchmarks", "docs", "deploy"}:
+            if not names(distributions.get(name, [name])) & declared:
+                missing.append(f"{path}: {name}")
     assert not missing, "declare these in pyproject.toml, then `make lock`"
 
 

@@ -13,7 +13,7 @@ BINARY = {".png", ".gz", ".mseed", ".npz", ".ico", ".woff2"}
 
 # A letter in brackets, so that this file does not find itself.
 NOTES = re.compile(r"\b(?:T[O]DO|F[I]XME|X[X]X|H[A]CK)\b")
-PLACES = re.compile(r"(?<![\w.])/(?:w[o]rk|h[o]me|r[o]ot|U[s]ers)\b/?|f[i]le:///")
+PLACES = re.compile(r"(?<![\w.])/(?:w[o]rk|h[o]me|r[o]ot|U[s]ers)\b/?")
 HOSTS = re.compile(
     r"(?:p[y]pi|pythonhost[e]d|np[m]js|yar[n]pkg|m[a]ven|deb[i]an)\.(?:org|com|net)|ind[e]x-url"
 )

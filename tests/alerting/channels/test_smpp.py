@@ -203,7 +203,7 @@ async def test_another_message_centre_understands_us(receipts):
 
 @asynccontextmanager
 async def node_centre(port: int | None = None):
-    """A message centre by npm's smpp; skipped where there is no node, for it is a second opinion."""
+    """A message centre by npm's smpp: a second opinion on what we send."""
     modules = _simulator_modules()
     port = port or spare_port()
     process = subprocess.Popen(
@@ -243,8 +243,7 @@ async def _read(process, heard):
 
 
 def _simulator_modules() -> Path:
-    """Where deploy/setup/servers.sh has put the other party's message centre."""
     modules = Path(__file__).parents[3] / ".cache" / "smpp-simulator" / "node_modules"
     if shutil.which("node") is None or not (modules / "smpp").exists():
-        refuse_or_skip(ServerMissing("node with the npm package smpp is not installed"))
+        refuse_or_skip(ServerMissing("node with npm's smpp is not installed"))
     return modules
