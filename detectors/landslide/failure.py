@@ -22,6 +22,7 @@ LEFT_H: Floats = np.array([0.5 * 1.15**k for k in range(46)])
 """Remaining lives that are tried, hours: half an hour to eleven days, in steps of 15 per cent."""
 WINDOWS_H: tuple[float, ...] = (12.0, 24.0, 48.0, 96.0)
 _CYCLES_MOVED = 4.0
+_BENDS: Floats = np.linspace(0.05, 0.9, 18)
 _SPARSE_WINDOW_DAYS = 5.0
 _SPARSE_VELOCITIES = 6
 _MOVING_MM_DAY = 0.5
@@ -125,12 +126,15 @@ def _fit(hours: Floats, value: Floats, noise: float, window_h: float, least: int
     y = value - value[-1]
     law = -np.log(LEFT_H[:, None] - back[None, :])
     line = np.broadcast_to(back / 24.0, (1, len(back)))
+    # Rest and then an even pace looks like acceleration too: a bend at one of these times.
+    bends = np.maximum(back[None, :] - back[0] * _BENDS[:, None], 0.0) / 24.0
     turn = 2.0 * math.pi * np.mod(hours, 24.0) / 24.0
     waves = [np.cos(turn), np.sin(turn)] if cycle else []
-    coefficient, errors = _least_squares(np.concatenate([law, line]), waves, y)
-    error = np.where(coefficient[:-1] > 0.0, errors[:-1], np.inf)
+    coefficient, errors = _least_squares(np.concatenate([law, line, bends]), waves, y)
+    tried = len(LEFT_H)
+    error = np.where(coefficient[:tried] > 0.0, errors[:tried], np.inf)
     at = int(np.argmin(error))
-    if not math.isfinite(error[at]):
+    if not math.isfinite(error[at]) or error[at] > errors[tried + 1 :].min():
         return None
     variance = noise * noise
     degrees = len(y) - parameters - 1
@@ -150,7 +154,7 @@ def _fit(hours: Floats, value: Floats, noise: float, window_h: float, least: int
     return _Fitted(
         ahead,
         moved_mm=float(coefficient[at]) * math.log(1.0 + window_h / float(LEFT_H[at])),
-        gain=float(errors[-1] - error[at]) / variance / scale,
+        gain=float(errors[tried] - error[at]) / variance / scale,
     )
 
 

@@ -49,6 +49,7 @@ SPARSE: tuple[Estimator, ...] = (Estimator("5d", 120, 0.0), Estimator("7d", 168,
 
 _RECENT = 13
 _NEW = slice(0, 12)
+_LOOK_BACK = np.concatenate([np.arange(_RECENT), 24 + np.arange(-1, _RECENT)])[:, None]
 
 
 class Estimates(NamedTuple):
@@ -82,13 +83,11 @@ def dense_estimates(
         Readings that a slope needs.
     """
     kind = KIND_OF_SERIES[series]
-    back = np.arange(_RECENT)[:, None]
-    time, value = ring.hours(kind, series, places, end_hour - back)
-    value = without_spikes(unstuck(value), noise)
-    old_back = 24 + np.arange(-1, _RECENT)[:, None]
-    old_time, old_value = ring.hours(kind, series, places, end_hour - old_back)
-    old_value = without_spikes(unstuck(old_value), noise)[1:]
-    old_time = old_time[1:]
+    both, values = ring.hours(kind, series, places, end_hour - _LOOK_BACK)
+    time, value = both[:_RECENT], without_spikes(unstuck(values[:_RECENT]), noise)
+    # One hour more on the younger side shows whether the youngest of the day before stands alone.
+    old_time = both[_RECENT + 1 :]
+    old_value = without_spikes(unstuck(values[_RECENT:]), noise)[1:]
 
     slope_6, var_6, n_6 = slopes(time[:6], value[:6])
     slope_12, var_12, n_12 = slopes(time[_NEW], value[_NEW])
@@ -100,7 +99,7 @@ def dense_estimates(
     rise_4, rise_var_4 = _day_rise(time[:4], value[:4], old_time[:4], old_value[:4], 3)
     rise_12, rise_var_12 = _day_rise(time[_NEW], value[_NEW], old_time[_NEW], old_value[_NEW], 8)
 
-    block_time, block_value, block_var = _blocks(ring, series, places, end_hour, value)
+    block_time, block_value, block_var = _blocks(ring, series, places, end_hour, time, value)
     three_days, three_var = _three_days(block_time, block_value, block_var)
     slope_5d, var_5d, n_5d = slopes(block_time[:20], block_value[:20], block_var[:20])
     slope_7d, var_7d, n_7d = slopes(block_time[:28], block_value[:28], block_var[:28])
@@ -142,8 +141,8 @@ def sparse_estimates(
 ) -> Estimates:
     """Velocities of points that are surveyed about daily, by `SPARSE`; parameters as of `dense_estimates`."""
     kind = KIND_OF_SERIES[series]
-    _, value = ring.hours(kind, series, places, end_hour - np.arange(BLOCK_H)[:, None])
-    time, middle, variance = _blocks(ring, series, places, end_hour, value)
+    recent = ring.hours(kind, series, places, end_hour - np.arange(BLOCK_H)[:, None])
+    time, middle, variance = _blocks(ring, series, places, end_hour, *recent)
     # Windows reach back from the newest reading itself; blocks only say where to look.
     age_days = (time[:1] - time) / 24.0
     found = []
@@ -196,7 +195,7 @@ def noise_of(value: Floats, least_differences: int, caution: float) -> tuple[Flo
         instrument must not look like a quiet one.
     caution
         Few differences may all be small by chance: fewer than 40 are raised by this many parts of the root of
-        their number.
+        their number, and where it is above 1 taken from the root mean square where that is more.
     """
     off = np.abs(value[1:-1] - (value[:-2] + value[2:]) / 2.0)
     off = np.where((value[1:-1] == value[:-2]) | (value[1:-1] == value[2:]), np.nan, off)
@@ -205,6 +204,9 @@ def noise_of(value: Floats, least_differences: int, caution: float) -> tuple[Flo
     columns = np.arange(off.shape[1])
     middle = ordered[np.maximum(count - 1, 0) // 2, columns]
     # The median of |x - mean of its neighbours| is 0.6745 sqrt(1.5) sigma.
+    if caution > 1.0:
+        square = np.nansum(off * off, axis=0) / np.maximum(count, 1)
+        middle = np.where(count < 40, np.maximum(middle, np.sqrt(square) * 0.6745), middle)
     few = np.where(count < 40, caution, 1.0) / np.sqrt(np.maximum(count, 1))
     sigma = middle / 0.6745 / np.sqrt(1.5) * (1.0 + few)
     return np.where(count >= least_differences, sigma, np.nan), count
@@ -224,7 +226,12 @@ def _day_rise(
 
 
 def _blocks(
-    ring: Ring, series: int, places: Places, end_hour: NDArray[np.int64], recent: Floats
+    ring: Ring,
+    series: int,
+    places: Places,
+    end_hour: NDArray[np.int64],
+    recent_time: Floats,
+    recent: Floats,
 ) -> tuple[Floats, Floats, Floats]:
     """Times, medians and variances of 28 blocks, newest first; the newest holds only hours up to `end_hour`."""
     kind = KIND_OF_SERIES[series]
@@ -232,10 +239,9 @@ def _blocks(
     time, median, count = ring.blocks(kind, series, places, newest - np.arange(28)[:, None])
     back = np.arange(BLOCK_H)[:, None]
     inside = (back <= end_hour % BLOCK_H) & ~np.isnan(recent[:BLOCK_H])
-    hour_time, _ = ring.hours(kind, series, places, end_hour - back)
     inside_count = sums(inside.astype(np.float64))
     some = np.maximum(inside_count, 1.0)
-    time[0] = np.where(inside_count > 0, sums(np.where(inside, hour_time, 0.0)) / some, np.nan)
+    time[0] = np.where(inside_count > 0, sums(np.where(inside, recent_time[:BLOCK_H], 0.0)) / some, np.nan)
     median[0] = np.where(inside_count > 0, sums(np.where(inside, recent[:BLOCK_H], 0.0)) / some, np.nan)
     count[0] = inside_count
     # A median of n values is about 1.25 times as uncertain as their mean.

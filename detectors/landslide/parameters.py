@@ -68,7 +68,7 @@ class LandslideParameters(BaseModel):
     hold_s: Positive = 86_400.0
     """A level falls when good readings below it span this time (choice)."""
     displacement: InstrumentParameters = InstrumentParameters(
-        noise=1.0, least_noise=0.1, daily_cycle=1.0, day_thresholds=(5.0, 10.0, 20.0, 50.0)
+        noise=1.0, least_noise=0.1, daily_cycle=1.5, day_thresholds=(5.0, 10.0, 20.0, 50.0)
     )
     crack: InstrumentParameters = InstrumentParameters(
         noise=1.0, least_noise=0.05, daily_cycle=1.0, day_thresholds=(5.0, 10.0, 20.0, 50.0)

@@ -54,7 +54,7 @@ _BELIEVED = 40
 """Second differences from which on a point's own noise is learned only twice a day."""
 _NOISE_HOURS = 72
 _SPARSE_NOISE_HOURS = 12 * 24
-_DENSE_NOISE = (6, 4.0)
+_DENSE_NOISE = (8, 4.0)
 _SPARSE_NOISE = (5, 1.0)
 _NEWS_US = 6 * HOUR
 """A time of failure that moves by less is no news."""

@@ -155,10 +155,13 @@ class Ring:
         self, kind: int, series: int, places: Places, hours: NDArray[np.int64]
     ) -> tuple[Floats, Floats]:
         """Mean times and values of buckets, both of the shape of `hours`, (w, m); NaN where there is none."""
-        slots = hours % SLOTS
-        time = self.mean_time[kind][slots, places]
-        held = (time >= hours) & (time < hours + 1)
-        return np.where(held, time, np.nan), np.where(held, self.mean[series][slots, places], np.nan)
+        at = hours % SLOTS * len(self._ids) + places
+        time = self.mean_time[kind].ravel().take(at)
+        value = self.mean[series].ravel().take(at)
+        gone = ~((time >= hours) & (time < hours + 1))
+        time[gone] = np.nan
+        value[gone] = np.nan
+        return time, value
 
     def blocks(
         self, kind: int, series: int, places: Places, blocks: NDArray[np.int64]
@@ -279,7 +282,9 @@ class Ring:
 
 def sums(rows: Floats) -> Floats:
     """Sums down the columns of (w, m), row by row: the same bits whatever m is."""
-    total: Floats = np.cumsum(rows, axis=0)[-1]
+    total: Floats = rows[0].copy()
+    for row in rows[1:]:
+        total += row
     return total
 
 

@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ AREAS = (
     Area("511902001", "甲镇", Tier.TOWNSHIP, "511902", 106.7, 31.8),
     Area("511902001200", "甲村", Tier.VILLAGE, "511902001", 106.7, 31.8),
 )
-START = to_micros(datetime(2026, 7, 1, tzinfo=timezone.utc))
+START = to_micros(datetime(2026, 7, 1, tzinfo=UTC))
 
 
 def points(count: int, parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]] = {}) -> Bundle:
@@ -44,7 +44,11 @@ def assessed(packet: Packet, flag: int = 1) -> Packet:
 
 
 def series(
-    bundle: Bundle, times_us: Sequence[int], columns: Mapping[str, Sequence[float]], place: int = 0, flag: int = 1
+    bundle: Bundle,
+    times_us: Sequence[int],
+    columns: Mapping[str, Sequence[float]],
+    place: int = 0,
+    flag: int = 1,
 ) -> Packet:
     """One point's series as one packet, received as it was observed."""
     rows = np.full(len(times_us), place)
