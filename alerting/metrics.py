@@ -26,7 +26,7 @@ resends_total = Counter(
     "Notices sent a second time, marked as a repeat, after no answer.",
     ["channel"],
 )
-receipts_total = Counter("fenghuo_alerting_receipts_total", "Receipts, each once.", ["channel", "state"])
+receipts_total = Counter("fenghuo_alerting_receipts_total", "Receipts that came in.", ["channel", "state"])
 notices = Gauge(
     "fenghuo_alerting_notices", "Notices in the ledger by their newest state.", ["channel", "state"]
 )

@@ -349,6 +349,8 @@ class Dispatcher:
         )
         if await asyncio.to_thread(self._ledger.add_receipt, kept, receipt.reference or ""):
             metrics.receipts_total.labels(receipt.channel, receipt.state).inc()
+        else:
+            log.warning("receipt.unknown_notice channel=%s notice=%.60s", receipt.channel, notice)
 
     async def _keep_topics(self, topics: AlertTopics) -> None:
         wake = self._wakes.setdefault("topics", asyncio.Event())

@@ -215,7 +215,13 @@ class Ledger:
             return found is not None and outbox.unpark(connection, found, now_us)
 
     def add_receipt(self, receipt: Receipt, reference: str = "") -> bool:
-        """Keep a receipt and move its notice; False for a repeat. `reference`: the channel's name of the part."""
+        """Keep a receipt once and move its notice; False where there is no such notice.
+
+        Parameters
+        ----------
+        reference
+            The channel's name of the part that it is about, where a notice went in several.
+        """
         with self.database.write() as connection:
             return outbox.add_receipt(connection, receipt, reference)
 

@@ -190,10 +190,13 @@ def notice_of_reference(connection: Connection, channel: str, reference: str) ->
 
 
 def add_receipt(connection: Connection, receipt: Receipt, reference: str = "") -> bool:
-    """Keep a receipt once and move its notice; False where nothing new was said.
+    """Keep a receipt once and move its notice; False, and nothing is kept, where there is no such notice.
 
     A notice that a channel took in several parts is delivered when each part is.
     """
+    before = state_of(connection, receipt.notice)
+    if before is None:
+        return False
     table = tables.receipts
     at_us = to_micros(receipt.at)
     row = {
@@ -206,10 +209,9 @@ def add_receipt(connection: Connection, receipt: Receipt, reference: str = "") -
     }
     added = insert_new(connection, table).values(**row).returning(table.c.sequence)
     if connection.execute(added).first() is None:
-        return False
-    before = state_of(connection, receipt.notice)
+        return True
     after = NoticeState.FAILED if receipt.state == "failed" else NoticeState.DELIVERED
-    if before is None or after not in ALLOWED[before]:
+    if after not in ALLOWED[before]:
         return True
     if after is NoticeState.DELIVERED and _parts_missing(connection, receipt.notice):
         return True

@@ -45,6 +45,8 @@ class StateChange(NamedTuple):
     notice: str
     state: NoticeState
     at_us: Micros | None
+    recipient: str
+    channel: str
 
 
 def alerts_in_force(connection: Connection, now_us: Micros | None = None) -> list[Alert]:
@@ -234,9 +236,23 @@ def receipts_of(connection: Connection, notice: str) -> list[Receipt]:
 
 def state_changes(connection: Connection, after: int, limit: int) -> list[StateChange]:
     """Rows of notices' lives behind a sequence number: what a live page asks again and again."""
-    statement = select(_STATES).where(_STATES.c.sequence > after).order_by(_STATES.c.sequence).limit(limit)
+    notices = tables.notices
+    statement = (
+        select(
+            _STATES.c.sequence,
+            _STATES.c.notice,
+            _STATES.c.state,
+            _STATES.c.at_us,
+            notices.c.recipient,
+            notices.c.channel,
+        )
+        .select_from(_STATES.join(notices, notices.c.id == _STATES.c.notice))
+        .where(_STATES.c.sequence > after)
+        .order_by(_STATES.c.sequence)
+        .limit(limit)
+    )
     return [
-        StateChange(row.sequence, row.notice, NoticeState(row.state), row.at_us)
+        StateChange(row.sequence, row.notice, NoticeState(row.state), row.at_us, row.recipient, row.channel)
         for row in connection.execute(statement)
     ]
 
