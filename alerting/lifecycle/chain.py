@@ -64,6 +64,8 @@ class Chain(msgspec.Struct):
         0 for the first chain of its key that is remembered, then 1, 2, …
     said_version
         The newest version that said something new; an act that saw this one or a later one is not stale.
+    reached
+        Whether any version reached people; then its end does too.
     standing
         By `detector` and `subject`, what holds the level up.
     expires_us
@@ -89,6 +91,7 @@ class Chain(msgspec.Struct):
     said_version: int = 0
     level: int = 0
     in_force: bool = True
+    reached: bool = False
     issued_us: Micros = 0
     observed_us: Micros = 0
     expires_us: Micros = 0

@@ -163,8 +163,7 @@ class Lifecycle:
 
     def end(self, chain: Chain, now: Micros, *, cause: Finding | None = None) -> Alert:
         """The cancel of a chain; what still stands must rise to open another."""
-        people = not self._muted(chain, now)
-        alert = self.versions.next(chain, now, type="cancel", reaches_people=people, cause=cause)
+        alert = self.versions.next(chain, now, type="cancel", reaches_people=chain.reached, cause=cause)
         chain.standing = chain.dismissed()
         chain.approvals = []
         self.touch(chain)

@@ -126,6 +126,7 @@ class Versions:
             chain.said_version = chain.version
             chain.approvals = []
         chain.in_force = type != "cancel"
+        chain.reached = chain.reached or reaches_people
         return self._alert(chain, now, type, previous, reaches_people, cause)
 
     def _expires_us(self, chain: Chain, now: Micros, type: str) -> Micros:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from alerting.lifecycle import Lifecycle, LifecyclePolicy
 from alerting.routing import Routing, RoutingPolicy
 from schemas.act import Act
-from schemas.alert import Alert
+from schemas.alert import Alert, Status
 from schemas.finding import Finding
 from schemas.hazard import Hazard
 from schemas.notice import Notice, NoticeState
@@ -206,7 +206,7 @@ def test_a_cancel_has_a_notice_for_everyone_for_whom_an_earlier_version_had_one(
             of = ended if (version.id, version.version) in cancels else told
             of[version.id].add((notice.recipient, notice.channel))
     for alert in core.alerts:
-        if alert.type == "cancel" and alert.reaches_people:
+        if alert.type == "cancel":
             assert ended[alert.id] == told[alert.id]
 
 
@@ -242,6 +242,19 @@ def test_the_public_gets_only_what_was_released(log):
     for notice in core.due():
         if notice.audience == "public" and not notice.cancel:
             assert any((version.id, notice.first_due_at) in released for version in notice.alerts)
+
+
+@MANY
+@given(LOG, st.sampled_from(["rules", "nobody"]))
+def test_no_id_is_met_again_with_other_content(log, release_by):
+    routing = RoutingPolicy(exercise_release_by=release_by)
+    core = play(Core(routing=routing, configuration=bundle(Status.EXERCISE)), log)
+    steps = [(notice.id, notice.state) for notice in core.notices]
+    assert len(set(steps)) == len(steps)
+    releases = [(release.alert, release.version, release.audience) for release in core.releases]
+    assert len(set(releases)) == len(releases)
+    versions = [(alert.id, alert.version) for alert in core.alerts]
+    assert len(set(versions)) == len(versions)
 
 
 SILENCES = st.lists(st.tuples(PASSES, st.sampled_from(["LS-1", "R-1"]), st.sampled_from([0, 2])), max_size=12)

@@ -230,6 +230,20 @@ def test_a_silenced_station_reaches_nobody_until_the_silence_is_over():
     assert to_micros(core.alerts[-1].issued_at) == T0 + DAY
 
 
+def test_a_silenced_stations_end_reaches_whoever_was_told_of_its_fault():
+    core = Core()
+    core.find(silence(2))
+    content = {"station": "LS-1", "until": from_micros(T0 + DAY).isoformat()}
+    core.do(act("silence", content=content, at=T0 + HOUR))
+    (end,) = core.find(silence(0, T0 + 2 * HOUR, number=2))
+    assert end.reaches_people
+    unheard = Core()
+    unheard.do(act("silence", content=content))
+    unheard.find(silence(2))
+    (end,) = unheard.find(silence(0, T0 + 2 * HOUR, number=2))
+    assert not end.reaches_people
+
+
 @pytest.mark.parametrize(
     ("content", "because"),
     [
