@@ -34,7 +34,6 @@ class KafkaLog:
             enable_idempotence=True,
             linger_ms=0,
             max_request_size=MAX_RECORD_BYTES,
-            buffer_memory=8 * MAX_RECORD_BYTES,
         )
         self._partitions: int | None = None
         self._lock = threading.Lock()

@@ -132,7 +132,7 @@ def test_a_worker_killed_in_the_middle_gives_the_embedded_alerts_id_by_id(
     readings = send_storm(deployment.kafka, tmp_path / "storm")
     assert readings > 10_000
     ledger = Ledger.open(deployment.ledger_url)
-    wait_until("a first checkpoint", lambda: ledger.load_checkpoint(CITY)[1] > 0)
+    wait_until("a first checkpoint", lambda: alive(gateway, worker) and ledger.load_checkpoint(CITY)[1] > 0)
     worker.send_signal(signal.SIGKILL)
     worker.wait()
     worker = deployment.start("worker")
@@ -172,6 +172,12 @@ def test_a_worker_killed_in_the_middle_gives_the_embedded_alerts_id_by_id(
     assert published == released & people
     ledger.close()
     embedded.close()
+
+
+def alive(*processes: subprocess.Popen[bytes]) -> bool:
+    """Fail at once where a process has ended by itself."""
+    assert all(process.poll() is None for process in processes), "a process has ended by itself"
+    return True
 
 
 def quiet(deployment: Deployment) -> bool:
