@@ -38,7 +38,7 @@ class FlashFlood:
     state_version = 1
     takes: tuple[type, ...] = (RainTotals,)
 
-    _TOWNSHIP = np.dtype([("level", "u1"), ("number", "<i4")])
+    _TOWNSHIP = np.dtype([("level", "u1"), ("number", "<i4"), ("observed_us", "<i8")])
 
     def __init__(self, parameters: FlashFloodParameters, bundle: Bundle) -> None:
         self.parameters = parameters
@@ -131,14 +131,17 @@ class FlashFlood:
         level = max(int(self._standings["level"][p]) for p in pairs)
         if level == before:
             return None
+        observed_us = graded.reached_us
+        if level < before:
+            # Gauges' readings come in any order; what ends is ended as of no earlier than it was last told.
+            observed_us = max(item.observed_us, int(self._levels["observed_us"][township]))
         number = int(self._levels["number"][township]) + 1
-        self._levels[township] = (level, number)
+        self._levels[township] = (level, number, observed_us)
         self._rows.touch(township)
         holding = [p for p in pairs if level and int(self._standings["level"][p]) == level] or [pair]
         rows = [self._pairs[p][1] for p in holding]
         code = self._townships[township]
         area = self.bundle.areas[code]
-        observed_us = graded.reached_us if level > before else item.observed_us
         against = []
         if item.suspect:
             against.append("时段内有存疑读数")

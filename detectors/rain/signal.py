@@ -194,10 +194,15 @@ class RainSignal:
         # Of a backlog, readings below a level count as what they are: good evidence of their own time.
         if self._level(place) and reading.passes:
             self._stand(reading, 0, int(level[0]), reading.observed_us, self._measured(place, last))
-        if self._level(place) != stands:
+        if self._level(place) > stands:
             reached_us = self._end_us(reading, int(ends[shown]))
-            evidence = [int(v) for v in sums_um[shown]]
-            emitted.append(Emitted(reading.index, self._finding(reading, stands, reached_us, evidence)))
+            finding = self._finding(reading, stands, reached_us, sums_um[shown].tolist())
+            emitted.append(Emitted(reading.index, finding))
+        elif self._level(place) < stands:
+            # It was the last that was missing of the evidence; what it ends, it ends as of the newest reading.
+            newest_us = min(reading.log_us, self._end_us(reading, int(self.rain.newest[place])))
+            finding = self._finding(reading, stands, newest_us, self.rain.sums_um[place].tolist())
+            emitted.append(Emitted(reading.index, finding))
         self._tell_late(reading, ends, sums_um, emitted)
 
     def _stand(
