@@ -96,6 +96,7 @@ class MqttSource:
 
     def stop(self) -> None:
         """Leave the broker; it keeps the session, and with it whatever was not acknowledged."""
+        self.connected.clear()  # what follows is no loss
         self._client.disconnect()
         self._client.loop_stop()
 
