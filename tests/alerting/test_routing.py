@@ -320,6 +320,7 @@ def test_what_was_free_to_go_goes_before_a_newer_version_is_held():
     core = Core(routing=RoutingPolicy(releases=rules))
     core.find(finding(1))
     core.find(finding(3, T0 + MINUTE, number=2))
+    core.until(T0 + HOUR)
     public = [notice for notice in core.notices if notice.audience == "public"]
     assert [(notice.level, notice.state) for notice in public] == [
         (1, NoticeState.DUE),
