@@ -7,8 +7,10 @@ from pydantic import ValidationError
 
 from alerting.routing import Decider, ReleaseRule, RoutingPolicy
 from schemas.alert import Status
+from schemas.area import Tier
 from schemas.hazard import Hazard
 from schemas.notice import NoticeState
+from schemas.recipient import Recipient
 from schemas.times import DAY, HOUR, MINUTE, SECOND, from_micros
 from tests.alerting.town import (
     CITY,
@@ -328,6 +330,25 @@ def test_what_was_free_to_go_goes_before_a_newer_version_is_held():
         (3, NoticeState.HELD),
         (3, NoticeState.HELD),
     ]
+
+
+def test_under_a_new_configuration_new_recipients_are_told_from_the_next_version_on():
+    core = Core()
+    core.find(finding(3))
+    core.until(T0 + HOUR)
+    more = bundle(
+        recipients=[*bundle().recipients, Recipient("new", VILLAGE, Tier.VILLAGE, "duty", ("sms",))]
+    )
+    after = Core(configuration=more)
+    after.lifecycle.restore(core.lifecycle.state())
+    after.routing.restore(core.routing.state())
+    after.find(finding(4, T0 + 2 * HOUR, number=2))
+    assert len(after.due("new")) == 1
+    (village,) = [notice for notice in after.due(f"{VILLAGE}-officer") if notice.channel == "sms"]
+    assert village.supersedes == tuple(notice.id for notice in core.due(f"{VILLAGE}-officer"))
+    after.find(finding(0, T0 + DAY, number=3))
+    after.until(T0 + 2 * DAY)
+    assert after.due("new")[-1].cancel
 
 
 # --- texts, times, explanations -----------------------------------------------------------------------------------------

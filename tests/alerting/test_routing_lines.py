@@ -100,3 +100,9 @@ def test_a_limit_is_used_up_before_anything_is_gathered():
     comes = [(11 * MINUTE, Hazard.LANDSLIDE, 3)] * 6
     _, went = played(comes, RoutingPolicy())
     assert [len(batch.pending) for _, batch in went] == [1] * 6
+
+
+def test_all_that_the_limit_allows_goes_by_hazard_and_level():
+    kinds = [(hazard, level) for hazard in (Hazard.LANDSLIDE, Hazard.FLASH_FLOOD) for level in (1, 2, 0)]
+    _, went = played([(0, hazard, level) for hazard, level in kinds], RoutingPolicy())
+    assert [len(batch.pending) for _, batch in went] == [1] * 6
