@@ -16,7 +16,6 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from random import Random
-from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.exc import DBAPIError
@@ -24,11 +23,13 @@ from sqlalchemy.exc import DBAPIError
 from alerting import metrics
 from alerting.channels.base import Channel, ChannelReceipt, Message, Outcome, Reason, Refused, Sent, Unknown
 from alerting.channels.topics import AlertTopics
-from alerting.ledger import Claim, Ledger
+from alerting.ledger import Claim, Ledger, LedgerError, Settlement
+from runtime.clock import Clock
+from runtime.receipts import ReceiptBook
 from runtime.retries import RetryPolicy, Verdict, judge
 from schemas.act import Act
 from schemas.ids import hashed
-from schemas.notice import NoticeState, Receipt
+from schemas.notice import NoticeState
 from schemas.times import DAY, SECOND, Micros, from_micros, seconds, to_micros
 
 log = logging.getLogger("fenghuo")
@@ -37,7 +38,6 @@ RESENT = "【重发】"
 _IDLE_S = 1.0
 _TOPICS_SINCE = 7 * DAY
 _COUNT_EVERY_S = 5.0
-_EARLY_RECEIPTS = 10_000
 
 
 class DispatchPolicy(BaseModel):
@@ -51,18 +51,6 @@ class DispatchPolicy(BaseModel):
     """How long a claim lasts; longer than any channel's own time-outs together."""
     retries: RetryPolicy = RetryPolicy()
     """When a notice is tried again."""
-
-
-class HouseClock(Protocol):
-    """What the dispatcher asks of a clock."""
-
-    def now_us(self) -> Micros:
-        """Microseconds since 1970 UTC."""
-        ...
-
-    def seconds_until(self, moment: Micros) -> float:
-        """The machine's seconds until the clock shows `moment`."""
-        ...
 
 
 class Dispatcher:
@@ -89,8 +77,8 @@ class Dispatcher:
         ledger: Ledger,
         channels: Mapping[str, Channel],
         address_of: Callable[[str, str], str | None],
-        clock: HouseClock,
-        machine: HouseClock,
+        clock: Clock,
+        machine: Clock,
         *,
         worker: str,
         random: Random,
@@ -112,18 +100,20 @@ class Dispatcher:
         self._stopping = asyncio.Event()
         self._wakes: dict[str, asyncio.Event] = {}
         self._sending: dict[str, set[asyncio.Task[None]]] = {name: set() for name in channels}
-        self._early: dict[tuple[str, str], ChannelReceipt] = {}
-        self._receipts: asyncio.Queue[ChannelReceipt] = asyncio.Queue()
+        self._receipts = ReceiptBook(ledger, clock)
+        self._outcomes: asyncio.Queue[tuple[Settlement, asyncio.Future[bool]]] = asyncio.Queue()
+        self._arrived: asyncio.Queue[ChannelReceipt] = asyncio.Queue()
 
     async def run(self) -> None:
         """Send until `stop`; what is claimed by then is sent and recorded."""
         self._loop = asyncio.get_running_loop()
+        recorder = asyncio.create_task(self._record_outcomes())
         await _steadily(partial(self._adopt, own=True))
         serving = [asyncio.create_task(_steadily(partial(self._serve, name))) for name in self._channels]
         works: list[Callable[[], Awaitable[None]]] = [self._adopt_others, self._take_receipts, self._count]
         if self._topics is not None:
             works.append(partial(self._keep_topics, self._topics))
-        beside = [asyncio.create_task(_steadily(work)) for work in works]
+        beside = [recorder, *(asyncio.create_task(_steadily(work)) for work in works)]
         stopped = asyncio.create_task(self._stopping.wait())
         # A job that ends by itself has failed: better to end all, and be started again, than to go on without it.
         await asyncio.wait([stopped, *serving, *beside], return_when=asyncio.FIRST_COMPLETED)
@@ -153,7 +143,7 @@ class Dispatcher:
 
     def receive(self, receipt: ChannelReceipt) -> None:
         """Take a receipt, from any thread: give it to channels as their `receive`."""
-        self._call(lambda: self._receipts.put_nowait(receipt))
+        self._call(lambda: self._arrived.put_nowait(receipt))
 
     def _call(self, what: Callable[[], None]) -> None:
         if self._loop is not None and not self._loop.is_closed():
@@ -220,7 +210,7 @@ class Dispatcher:
         metrics.send_seconds.labels(channel.name).observe(time.monotonic() - began_s)
         try:
             await self._settle(claim, outcome, channel.repeatable)
-        except DBAPIError:
+        except (DBAPIError, LedgerError):
             # It stays `sending`; when the lease is over it is adopted as an outcome that nobody knows.
             log.exception("notice.unrecorded notice=%s channel=%s", claim.notice.id, channel.name)
 
@@ -232,21 +222,34 @@ class Dispatcher:
         metrics.sends_total.labels(claim.notice.channel, type(outcome).__name__.lower(), reason).inc()
         ready_us = None if verdict.pause_s is None else self._machine.now_us() + seconds(verdict.pause_s)
         now_us = self._clock.now_us()
-        recorded = await asyncio.to_thread(
-            self._ledger.settle,
-            claim,
-            verdict.state,
-            now_us,
-            error=verdict.error,
-            ready_us=ready_us,
-            resend=verdict.resend,
-            references=verdict.references,
+        recorded = await self._record(
+            Settlement(
+                claim, verdict.state, now_us, verdict.error, ready_us, verdict.resend, verdict.references
+            )
         )
         self._tell(claim, verdict, now_us, recorded)
         for reference in verdict.references:
-            early = self._early.pop((claim.notice.channel, reference), None)
-            if early is not None:
-                await self._record_receipt(early)
+            await self._receipts.named(claim.notice.channel, reference)
+
+    async def _record(self, settlement: Settlement) -> bool:
+        recorded: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._outcomes.put_nowait((settlement, recorded))
+        return await recorded
+
+    async def _record_outcomes(self) -> None:
+        """Write outcomes as they come, all that wait in one transaction: a commit costs more than what it holds."""
+        while True:
+            waiting = [await self._outcomes.get()]
+            while not self._outcomes.empty():
+                waiting.append(self._outcomes.get_nowait())
+            try:
+                results = await asyncio.to_thread(self._ledger.settle, [one for one, _ in waiting])
+            except (DBAPIError, LedgerError) as error:
+                for _, recorded in waiting:
+                    recorded.set_exception(error)
+                continue
+            for (_, recorded), result in zip(waiting, results, strict=True):
+                recorded.set_result(result)
 
     def _tell(self, claim: Claim, verdict: Verdict, now_us: Micros, recorded: bool) -> None:
         notice = claim.notice
@@ -319,38 +322,11 @@ class Dispatcher:
 
     async def _take_receipts(self) -> None:
         while True:
-            await self._record_receipt(await self._receipts.get())
+            await self._receipts.take(await self._arrived.get())
 
     async def _drain_receipts(self) -> None:
-        while not self._receipts.empty():
-            await self._record_receipt(self._receipts.get_nowait())
-
-    async def _record_receipt(self, receipt: ChannelReceipt) -> None:
-        notice = receipt.notice
-        if notice is None and receipt.reference is not None:
-            notice = await asyncio.to_thread(
-                self._ledger.notice_of_reference, receipt.channel, receipt.reference
-            )
-            if notice is None:
-                # It overtook the answer that names it: kept until that is recorded.
-                self._early[receipt.channel, receipt.reference] = receipt
-                while len(self._early) > _EARLY_RECEIPTS:
-                    self._early.pop(next(iter(self._early)))
-                return
-        if notice is None:
-            return
-        at_us = self._clock.now_us() if receipt.at_us is None else receipt.at_us
-        kept = Receipt(
-            notice=notice,
-            state=receipt.state,
-            at=from_micros(at_us),
-            device=receipt.device,
-            detail=receipt.detail,
-        )
-        if await asyncio.to_thread(self._ledger.add_receipt, kept, receipt.reference or ""):
-            metrics.receipts_total.labels(receipt.channel, receipt.state).inc()
-        else:
-            log.warning("receipt.unknown_notice channel=%s notice=%.60s", receipt.channel, notice)
+        while not self._arrived.empty():
+            await self._receipts.take(self._arrived.get_nowait())
 
     async def _keep_topics(self, topics: AlertTopics) -> None:
         wake = self._wakes.setdefault("topics", asyncio.Event())

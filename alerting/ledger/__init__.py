@@ -12,7 +12,7 @@ from alerting.ledger.errors import (
     UnknownSchema,
 )
 from alerting.ledger.ledger import Ledger
-from alerting.ledger.outbox import Claim
+from alerting.ledger.outbox import Claim, Settlement
 
 __all__ = [
     "Claim",
@@ -21,6 +21,7 @@ __all__ = [
     "IllegalTransition",
     "Ledger",
     "LedgerError",
+    "Settlement",
     "StalePosition",
     "UnknownBundle",
     "UnknownSchema",

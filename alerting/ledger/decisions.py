@@ -138,8 +138,8 @@ def write_notices(connection: Connection, area: str, position: int, notices: Seq
 
     decided = {(notice.id, notice.state.value): notice for notice in notices}
     rows = [_decision_row(position, notice) for notice in notices]
-    for row in add_once(connection, tables.notice_decisions, rows):
-        queue.decide(connection, decided[(row["notice"], row["state"])])
+    new = add_once(connection, tables.notice_decisions, rows)
+    queue.decide(connection, [decided[(row["notice"], row["state"])] for row in new])
 
 
 def _notice_row(area: str, position: int, notice: Notice) -> Row:

@@ -8,7 +8,7 @@ from typing import Self
 from alerting.ledger import checkpoints, decisions, kept, outbox, queries
 from alerting.ledger.composed import notices_of
 from alerting.ledger.database import Database
-from alerting.ledger.outbox import Claim
+from alerting.ledger.outbox import Claim, Settlement
 from schemas.act import Act
 from schemas.alert import Alert, Release
 from schemas.finding import Finding
@@ -184,29 +184,16 @@ class Ledger:
         with self.database.write() as connection:
             return outbox.adopt(connection, machine_us, worker, seconds(lease_s), own=own)
 
-    def settle(
-        self,
-        claim: Claim,
-        state: NoticeState,
-        now_us: Micros,
-        *,
-        error: str | None = None,
-        ready_us: Micros | None = None,
-        resend: bool = False,
-        references: Sequence[str] = (),
-    ) -> bool:
-        """Record what became of a claim; see `outbox.settle`."""
+    def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
+        """Record what became of claims, in one transaction.
+
+        Returns
+        -------
+        list[bool]
+            For each: False where its lease was lost and somebody else has taken the notice on.
+        """
         with self.database.write() as connection:
-            return outbox.settle(
-                connection,
-                claim,
-                state,
-                now_us,
-                error=error,
-                ready_us=ready_us,
-                resend=resend,
-                references=references,
-            )
+            return [outbox.settle(connection, settlement) for settlement in settlements]
 
     def unpark(self, notice: str, now_us: Micros) -> bool:
         """Queue a parked notice again; False where it is not parked or has become pointless."""

@@ -8,7 +8,7 @@ Two clocks: `now_us` is the house's (what states and expiry are told in), `machi
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +16,9 @@ from sqlalchemy import Connection, Select, exists, or_, select
 
 from alerting.ledger import tables
 from alerting.ledger.composed import notices_of
-from alerting.ledger.queue import blocked, covered, leave
-from alerting.ledger.rows import content, insert_new
-from alerting.ledger.states import ALLOWED, MAY_HAVE_REACHED, move, state_of
+from alerting.ledger.queue import blocked, covered, enqueue, leave
+from alerting.ledger.rows import chunks, content, insert_new
+from alerting.ledger.states import ALLOWED, MAY_HAVE_REACHED, Step, move, move_all, state_of
 from schemas.notice import Notice, NoticeState, Receipt
 from schemas.times import Micros, to_micros
 
@@ -39,6 +39,31 @@ class Claim:
     worker: str
 
 
+@dataclass(frozen=True)
+class Settlement:
+    """What became of a claim.
+
+    Attributes
+    ----------
+    state
+        `sent`, `delivered`, `failed`, `parked`, `unknown`, or `due` to try again.
+    ready_us
+        With `due`, or with `unknown` that goes again: not before this time of the machine's clock.
+    resend
+        The next try is marked as a repeat.
+    references
+        The channel's names for what it took.
+    """
+
+    claim: Claim
+    state: NoticeState
+    now_us: Micros
+    error: str | None = None
+    ready_us: Micros | None = None
+    resend: bool = False
+    references: tuple[str, ...] = ()
+
+
 def claim_due(
     connection: Connection,
     now_us: Micros,
@@ -52,24 +77,32 @@ def claim_due(
 
     What has expired on the way, or became pointless, is settled here and not returned.
     """
-    claimed: list[tuple[str, int, bool]] = []
+    claimed: dict[str, tuple[int, bool]] = {}
     while len(claimed) < limit:
         rows = connection.execute(_ready(machine_us, limit - len(claimed), channels)).all()
         if not rows:
             break
+        pointless = covered(connection, [row.notice for row in rows])
+        pointless |= {row.notice for row in rows if row.cancel and _nobody_saw(connection, row.notice)}
+        states = dict.fromkeys((row.notice for row in rows), NoticeState.DUE)
+        steps: list[Step] = []
+        taken: list[str] = []
         for row in rows:
-            reason = _why_not(connection, row.notice, row.expires_us, now_us)
-            if reason is not None:
-                move(connection, row.notice, reason, now_us)
+            if row.expires_us <= now_us or row.notice in pointless:
+                state = NoticeState.EXPIRED if row.expires_us <= now_us else NoticeState.SUPERSEDED
+                steps.append(Step(row.notice, state, now_us))
                 leave(connection, row.notice)
                 continue
             attempt = row.attempt + 1
-            held = {"worker": worker, "until_us": machine_us + lease_us, "attempt": attempt}
-            connection.execute(_L.update().where(_L.c.notice == row.notice).values(**held))
-            move(connection, row.notice, NoticeState.SENDING, now_us, attempt=attempt, worker=worker)
-            claimed.append((row.notice, attempt, row.resend))
-    composed = notices_of(connection, [notice for notice, _, _ in claimed])
-    return [Claim(composed[notice], attempt, resend, worker) for notice, attempt, resend in claimed]
+            steps.append(Step(row.notice, NoticeState.SENDING, now_us, attempt, worker))
+            taken.append(row.notice)
+            claimed[row.notice] = (attempt, row.resend)
+        held = {"worker": worker, "until_us": machine_us + lease_us, "attempt": _L.c.attempt + 1}
+        for part in chunks(taken):
+            connection.execute(_L.update().where(_L.c.notice.in_(part)).values(**held))
+        move_all(connection, steps, states)
+    composed = notices_of(connection, list(claimed))
+    return [Claim(composed[notice], attempt, resend, worker) for notice, (attempt, resend) in claimed.items()]
 
 
 def adopt(
@@ -94,37 +127,17 @@ def adopt(
     return [Claim(composed[row.notice], row.attempt, row.resend, worker) for row in rows]
 
 
-def settle(
-    connection: Connection,
-    claim: Claim,
-    state: NoticeState,
-    now_us: Micros,
-    *,
-    error: str | None = None,
-    ready_us: Micros | None = None,
-    resend: bool = False,
-    references: Sequence[str] = (),
-) -> bool:
+def settle(connection: Connection, settlement: Settlement) -> bool:
     """Record what became of a claim.
-
-    Parameters
-    ----------
-    state
-        `sent`, `delivered`, `failed`, `parked`, `unknown`, or `due` to try again.
-    ready_us
-        With `due`, or with `unknown` that goes again: not before this time of the machine's clock.
-    resend
-        The next try is marked as a repeat.
-    references
-        The channel's names for what it took.
 
     Returns
     -------
     bool
         False where the lease was lost and somebody else has taken the notice on.
     """
+    claim, state, now_us = settlement.claim, settlement.state, settlement.now_us
     notice = claim.notice.id
-    for reference in references:
+    for reference in settlement.references:
         connection.execute(
             insert_new(connection, tables.channel_references),
             {"channel": claim.notice.channel, "reference": reference, "notice": notice},
@@ -141,19 +154,20 @@ def settle(
     if before is not NoticeState.SENDING:  # a receipt came first
         _free(connection, notice)
         return True
-    words: dict[str, Any] = {"attempt": claim.attempt, "worker": claim.worker, "error": error}
+    words: dict[str, Any] = {"attempt": claim.attempt, "worker": claim.worker, "error": settlement.error}
     move(connection, notice, state, now_us, **words)
-    again = state is NoticeState.DUE or (state is NoticeState.UNKNOWN and ready_us is not None)
+    again = state is NoticeState.DUE or (state is NoticeState.UNKNOWN and settlement.ready_us is not None)
     if not again:
         _free(connection, notice)
         return True
     if state is NoticeState.UNKNOWN:
         move(connection, notice, NoticeState.DUE, now_us, attempt=claim.attempt)
-    if covered(connection, notice):
+    if covered(connection, [notice]):
         move(connection, notice, NoticeState.SUPERSEDED, now_us, attempt=claim.attempt)
         _free(connection, notice)
         return True
-    freed = {"worker": None, "until_us": None, "ready_us": ready_us or 0, "resend": claim.resend or resend}
+    freed = {"worker": None, "until_us": None, "ready_us": settlement.ready_us or 0}
+    freed["resend"] = claim.resend or settlement.resend
     connection.execute(_L.update().where(_L.c.notice == notice).values(**freed))
     return True
 
@@ -162,23 +176,11 @@ def unpark(connection: Connection, notice: Notice, now_us: Micros) -> bool:
     """Queue a parked notice again, as an operator asks; False where it is not parked or has become pointless."""
     if state_of(connection, notice.id) is not NoticeState.PARKED:
         return False
-    if covered(connection, notice.id):
+    if covered(connection, [notice.id]):
         move(connection, notice.id, NoticeState.SUPERSEDED, now_us)
         return False
     move(connection, notice.id, NoticeState.DUE, now_us)
-    connection.execute(
-        _L.insert().values(
-            notice=notice.id,
-            recipient=notice.recipient,
-            channel=notice.channel,
-            priority=notice.level,
-            first_due_us=to_micros(notice.first_due_at or notice.expires_at),
-            expires_us=to_micros(notice.expires_at),
-            ready_us=0,
-            attempt=0,
-            resend=False,
-        )
-    )
+    enqueue(connection, [notice])
     return True
 
 
@@ -228,7 +230,8 @@ def add_receipt(connection: Connection, receipt: Receipt, reference: str = "") -
 
 def _ready(machine_us: Micros, limit: int, channels: Collection[str] | None) -> Select[Any]:
     statement = (
-        select(_L.c.notice, _L.c.expires_us, _L.c.attempt, _L.c.resend)
+        select(_L.c.notice, _L.c.expires_us, _L.c.attempt, _L.c.resend, tables.notices.c.cancel)
+        .join(tables.notices, tables.notices.c.id == _L.c.notice)
         .where(_L.c.worker.is_(None), _L.c.ready_us <= machine_us, ~blocked())
         .order_by(_L.c.priority.desc(), _L.c.first_due_us, _L.c.sequence)
         .limit(limit)
@@ -237,19 +240,8 @@ def _ready(machine_us: Micros, limit: int, channels: Collection[str] | None) -> 
     return statement if channels is None else statement.where(_L.c.channel.in_(channels))
 
 
-def _why_not(connection: Connection, notice: str, expires_us: Micros, now_us: Micros) -> NoticeState | None:
-    if expires_us <= now_us:
-        return NoticeState.EXPIRED
-    if covered(connection, notice) or _cancels_what_nobody_saw(connection, notice):
-        return NoticeState.SUPERSEDED
-    return None
-
-
-def _cancels_what_nobody_saw(connection: Connection, notice: str) -> bool:
-    """Whether it is a cancel, and earlier versions were for this recipient and channel, but none ever left."""
-    table = tables.notices
-    if not connection.execute(select(table.c.cancel).where(table.c.id == notice)).scalar_one():
-        return False
+def _nobody_saw(connection: Connection, notice: str) -> bool:
+    """Whether earlier versions of what it cancels were for this recipient and channel, but none ever left."""
     older = _A.alias("older")
     earlier = (
         (older.c.recipient == _A.c.recipient)

@@ -5,7 +5,8 @@ A notice's state is its newest row; rows are never changed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from sqlalchemy import Connection, func, select
 
@@ -81,11 +82,37 @@ def move(
     IllegalTransition
         The state cannot follow the one that the notice has.
     """
-    before = state_of(connection, notice)
-    if state not in ALLOWED[before]:
-        raise IllegalTransition(notice, "not there" if before is None else before.value, state.value)
-    connection.execute(
-        tables.notice_states.insert().values(
-            notice=notice, state=state.value, at_us=at_us, attempt=attempt, worker=worker, error=error
-        )
-    )
+    step = Step(notice, state, at_us, attempt, worker, error)
+    move_all(connection, [step], {notice: state_of(connection, notice)})
+
+
+class Step(NamedTuple):
+    """The next state of one notice."""
+
+    notice: str
+    state: NoticeState
+    at_us: Micros | None
+    attempt: int = 0
+    worker: str | None = None
+    error: str | None = None
+
+
+def move_all(connection: Connection, steps: Sequence[Step], before: Mapping[str, NoticeState | None]) -> None:
+    """Add rows with the next states of several notices, in order.
+
+    Parameters
+    ----------
+    before
+        The states that they have now; those that have none may be missing.
+
+    Raises
+    ------
+    IllegalTransition
+        A state cannot follow the one that its notice has.
+    """
+    for step in steps:
+        now = before.get(step.notice)
+        if step.state not in ALLOWED[now]:
+            raise IllegalTransition(step.notice, "not there" if now is None else now.value, step.state.value)
+    for part in chunks([step._asdict() | {"state": step.state.value} for step in steps]):
+        connection.execute(tables.notice_states.insert(), list(part))

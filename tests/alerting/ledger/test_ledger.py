@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from alerting.ledger import Contradiction, Fenced, Ledger, StalePosition, UnknownBundle
+from alerting.ledger import Contradiction, Fenced, Ledger, Settlement, StalePosition, UnknownBundle
 from schemas.notice import NoticeState
 from schemas.reject import RejectReason, make_reject
 from schemas.times import DAY, HOUR, from_micros
@@ -71,7 +71,7 @@ def test_two_contents_for_one_id_in_one_decision_contradict(ledger):
 def test_what_dispatchers_did_is_no_other_content(ledger):
     ledger.write_decisions(AREA, 7, notices=[a_notice()])
     claim = ledger.claim_due(NOW, 1, "w", 60, machine_us=0)[0]
-    ledger.settle(claim, NoticeState.SENT, NOW + 5)
+    ledger.settle([Settlement(claim, NoticeState.SENT, NOW + 5)])
     ledger.write_decisions(AREA, 7, notices=[a_notice()])
     told = ledger.notice(a_notice().id)
     assert (told.state, told.attempts, told.sent_at) == (NoticeState.SENT, 1, from_micros(NOW + 5))
@@ -185,7 +185,7 @@ def test_who_was_told_and_how_often(ledger):
     broadcast = a_notice(recipient="horn-1", channel="broadcast")
     ledger.write_decisions(AREA, 7, notices=[first, second, broadcast])
     for claim in ledger.claim_due(NOW, 9, "w", 60, machine_us=0, channels=["sms"]):
-        ledger.settle(claim, NoticeState.SENT, NOW + HOUR)
+        ledger.settle([Settlement(claim, NoticeState.SENT, NOW + HOUR)])
     told = ledger.told("a-1")
     assert [(one.recipient, one.channel, one.state) for one in told] == [
         ("horn-1", "broadcast", NoticeState.DUE),

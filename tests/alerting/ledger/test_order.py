@@ -15,7 +15,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from alerting.ledger import Ledger
+from alerting.ledger import Ledger, Settlement
 from schemas.notice import Notice
 from schemas.notice import NoticeState as S
 from schemas.times import SECOND
@@ -122,7 +122,7 @@ class Queues(RuleBasedStateMachine):
             "unknown_again": (S.UNKNOWN, {"ready_us": self.now_us, "resend": True}),
         }
         state, more = words[outcome]
-        assert self.ledger.settle(claim, state, self.now_us, **more)
+        assert self.ledger.settle([Settlement(claim, state, self.now_us, **more)]) == [True]
 
     def _show(self, claim, *, certain):
         """The channel puts the notice before a person's eyes."""
@@ -150,7 +150,7 @@ class Queues(RuleBasedStateMachine):
         self.ledger.close()
         self.ledger = Ledger.open(self.path)
         for claim in self.ledger.adopt("w", LEASE_S, machine_us=self.now_us, own=True):
-            assert self.ledger.settle(claim, S.UNKNOWN, self.now_us, error="crashed")
+            assert self.ledger.settle([Settlement(claim, S.UNKNOWN, self.now_us, error="crashed")]) == [True]
 
     @invariant()
     def a_person_has_one_version_of_a_chain_in_hand(self):

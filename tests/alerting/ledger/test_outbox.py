@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from alerting.ledger import IllegalTransition
+from alerting.ledger import IllegalTransition, Settlement
 from schemas.notice import NoticeState as S
 from schemas.notice import Receipt
 from schemas.times import HOUR, SECOND, from_micros
@@ -36,7 +36,7 @@ class Outbox:
         return self.ledger.claim_due(self.now_us, limit, worker, LEASE_S, machine_us=self.now_us, **more)
 
     def settle(self, claim, state, **more):
-        return self.ledger.settle(claim, state, self.now_us, **more)
+        return self.ledger.settle([Settlement(claim, state, self.now_us, **more)])[0]
 
     def state(self, notice):
         return self.ledger.notice(notice.id).state
@@ -248,7 +248,7 @@ def test_a_dispatcher_that_woke_too_late_changes_nothing_that_another_has_in_han
 def test_a_receipt_delivers_once(outbox):
     outbox.write(a_notice())
     (claim,) = outbox.claim()
-    outbox.settle(claim, S.SENT, references=["m-1", "m-2"])
+    outbox.settle(claim, S.SENT, references=("m-1", "m-2"))
     assert outbox.ledger.notice_of_reference("sms", "m-2") == a_notice().id
     assert outbox.ledger.notice_of_reference("sms", "m-3") is None
     receipt = Receipt(notice=a_notice().id, state="delivered", at=from_micros(NOW + 9))
