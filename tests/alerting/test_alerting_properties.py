@@ -53,7 +53,7 @@ DONE = st.tuples(
     st.sampled_from(["甲", "乙"]),
 )
 LOG = st.lists(FOUND | FOUND | DONE, max_size=30)
-MANY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+MANY = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def play(core: Core, log: list[tuple[Any, ...]], *, restart_every: int = 0) -> Core:
