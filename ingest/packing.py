@@ -62,9 +62,10 @@ class Packer:
     def add(self, said: Said, received_us: Micros, source: str) -> Reject | None:
         """Take one reading; a reject where the configuration has no place for it, or it is ahead of its arrival."""
         observed_us = to_micros(said.observed_at)
-        if observed_us > received_us + CLOCK_AHEAD_US:
-            ahead_s = (observed_us - received_us) // SECOND
-            detail = f"observed_at: {ahead_s} s after it arrived, at most {CLOCK_AHEAD_US // SECOND} are taken; set the clock"
+        end_us = report_end(said) if isinstance(said, Seismic) else observed_us
+        if end_us > received_us + CLOCK_AHEAD_US:
+            ahead_s = (end_us - received_us) // SECOND
+            detail = f"observed_at: what it reports ends {ahead_s} s after it arrived, at most {CLOCK_AHEAD_US // SECOND} are taken; set the clock"
             return _refuse(said, received_us, source, RejectReason.CLOCK_AHEAD, detail)
         if isinstance(said, Forecast):
             return self._add_forecast(said, observed_us, received_us, source)

@@ -56,7 +56,7 @@ class RainReading(_FromStation):
     """Rain of the `interval_s` seconds that end at `observed_at`."""
 
     kind: Literal["rain"]
-    interval_s: Annotated[float, Field(gt=0, le=31 * 86400)]
+    interval_s: Annotated[float, Field(ge=0.001, le=31 * 86400)]
     rain_mm: Annotated[float, Field(ge=0, le=2000)]
 
 
@@ -78,7 +78,7 @@ class SeismicReading(_FromStation):
 
     kind: Literal["seismic"]
     channel: Annotated[str, Field(min_length=1, max_length=8, pattern="^[A-Z0-9_]+$")]
-    sample_rate_hz: Annotated[float, Field(gt=0, le=2000)]
+    sample_rate_hz: Annotated[float, Field(ge=0.001, le=2000)]
     unit: Literal["m/s2", "m/s", "count"]
     samples: Annotated[
         list[Annotated[float, Field(ge=-1e12, le=1e12)]], Field(min_length=1, max_length=200_000)

@@ -37,7 +37,7 @@ class Rain(_Said, tag="rain", gc=False, kw_only=True):
     """See `schemas.reading.RainReading`."""
 
     station: ShortText
-    interval_s: Annotated[float, Meta(gt=0, le=31 * 86400)]
+    interval_s: Annotated[float, Meta(ge=0.001, le=31 * 86400)]
     rain_mm: Annotated[float, Meta(ge=0, le=2000)]
 
 
@@ -71,7 +71,7 @@ class Seismic(_Said, tag="seismic", kw_only=True):
 
     station: ShortText
     channel: Annotated[str, Meta(min_length=1, max_length=8, pattern=r"^[A-Z0-9_]+\Z")]
-    sample_rate_hz: Annotated[float, Meta(gt=0, le=2000)]
+    sample_rate_hz: Annotated[float, Meta(ge=0.001, le=2000)]
     unit: Literal["m/s2", "m/s", "count"]
     samples: Annotated[
         list[Annotated[float, Meta(ge=-1e12, le=1e12)]], Meta(min_length=1, max_length=200_000)

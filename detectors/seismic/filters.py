@@ -18,6 +18,12 @@ Sections = NDArray[np.float64]
 PD_HIGH_PASS_HZ = 0.075
 MOTION_BAND_HZ = (0.1, 10.0)
 _TOP_OF_RATE = 0.4
+_LEAST_BAND = 1.25
+
+
+def too_slow(rate_hz: float, low_hz: float) -> bool:
+    """Whether a channel's rate leaves no band above `low_hz` to look at."""
+    return _TOP_OF_RATE * rate_hz < _LEAST_BAND * low_hz
 
 
 class Design(NamedTuple):

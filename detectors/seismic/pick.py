@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.base import Marks, check_version, figure
+from detectors.seismic.filters import too_slow
 from detectors.seismic.items import Motion, Pick
 from detectors.seismic.motion import KeptSeconds, Peak, Seconds
 from detectors.seismic.parameters import SeismicParameters
@@ -88,6 +89,8 @@ class SeismicPick:
         channel = packet.columns["channel"][i].decode()
         samples = packet.part("samples", i)
         rate_hz = float(packet.columns["sample_rate_hz"][i])
+        if too_slow(rate_hz, self.parameters.band_low_hz):
+            return []
         unit = UNITS[int(packet.columns["unit"][i])]
         instrument = self._instruments.get(station.id)
         if instrument is None:

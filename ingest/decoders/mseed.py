@@ -89,8 +89,8 @@ def _reading(record: pymseed.MS3Record, station_of: Callable[[str], str | None])
     if record.sampletype not in _NUMERIC or record.numsamples < 1:
         raise _Refused(RejectReason.INVALID, "samples: the record holds no numbers")
     rate_hz = float(record.samprate)
-    if not 0 < rate_hz <= 2000:
-        raise _Refused(RejectReason.INVALID, f"sample_rate_hz: {rate_hz} is not above 0 and at most 2000")
+    if not 0.001 <= rate_hz <= 2000:
+        raise _Refused(RejectReason.INVALID, f"sample_rate_hz: {rate_hz} is not from 0.001 to 2000")
     if (
         not channel
         or len(channel) > 8
