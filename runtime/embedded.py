@@ -36,10 +36,6 @@ _RECORDS = 500
 _RETRY_S = 1.0
 
 
-class EngineStopped(Exception):
-    """An association area has stopped and needs a person; the message says why."""
-
-
 class EmbeddedEngine:
     """Log, pipelines and ledger of one process.
 

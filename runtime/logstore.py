@@ -14,6 +14,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from schemas.errors import PlainError
 from schemas.log import Positioned, Record, decode_record, encode_record
 from schemas.times import Micros
 
@@ -32,7 +33,7 @@ CREATE TABLE IF NOT EXISTS ends (area TEXT PRIMARY KEY, position INTEGER NOT NUL
 """
 
 
-class LogFull(Exception):
+class LogFull(PlainError):
     """The log cannot be written (a full disk, a broken one): acknowledge nothing until it can."""
 
 

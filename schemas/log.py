@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 
 from schemas.act import Act
+from schemas.errors import PlainError
 from schemas.finding import Finding
 from schemas.packet import COLUMNS, COMMON, NOT_EVALUATED, PARTS, Packet
 from schemas.times import Micros
@@ -80,7 +81,7 @@ class Positioned(NamedTuple):
     record: Record
 
 
-class UnreadableRecord(Exception):
+class UnreadableRecord(PlainError):
     """A record's bytes are of another format or broken: stop, and say which release wrote them."""
 
 

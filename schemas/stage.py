@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
+from schemas.errors import PlainError
 from schemas.packet import Packet
 from schemas.times import Micros
 
@@ -96,5 +97,5 @@ class NetworkStage(Kept, Protocol):
         ...
 
 
-class UnknownState(Exception):
+class UnknownState(PlainError):
     """State was written by a release that this one does not know: stop, and say which is needed."""

@@ -11,8 +11,10 @@ LedgerError
 
 from __future__ import annotations
 
+from schemas.errors import PlainError
 
-class LedgerError(Exception):
+
+class LedgerError(PlainError):
     """The ledger refuses; the message is one plain sentence."""
 
 

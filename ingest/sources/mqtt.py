@@ -87,7 +87,7 @@ class MqttSource:
         """Connect, and go on trying with growing pauses until it succeeds and whenever it is lost."""
         options: dict[str, Any] = {}
         if self._settings.version == "5":
-            properties = Properties(PacketTypes.CONNECT)
+            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
             properties.SessionExpiryInterval = SESSION_EXPIRY_S
             properties.ReceiveMaximum = self._settings.window
             options = {"clean_start": False, "properties": properties}

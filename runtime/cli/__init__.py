@@ -8,6 +8,8 @@ from collections.abc import Mapping
 
 import click
 
+from schemas.errors import PlainError
+
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "demo": ("runtime.cli.demo", "the whole system in one process, on a simulated storm day, as an exercise"),
     "run": ("runtime.cli.run", "the embedded engine on real sources"),
@@ -62,6 +64,9 @@ def main() -> None:
         sys.exit(fenghuo(standalone_mode=False))
     except click.ClickException as error:
         error.show()
+        sys.exit(2)
+    except (PlainError, OSError) as error:
+        click.echo(f"fenghuo: {error}", err=True)
         sys.exit(2)
     except click.Abort:
         click.echo("fenghuo: stopped", err=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from schemas.errors import PlainError
+
 
 @dataclass(frozen=True, order=True)
 class Fault:
@@ -40,7 +42,7 @@ class Faults:
         self._found.setdefault(file, []).append(Fault(file, line, column, message))
 
 
-class ConfigurationError(Exception):
+class ConfigurationError(PlainError):
     """A configuration has faults; nothing is run with it. The text has one fault a line."""
 
     def __init__(self, faults: Faults) -> None:

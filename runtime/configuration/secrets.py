@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from schemas.errors import PlainError
 
-class SecretMissing(Exception):
+
+class SecretMissing(PlainError):
     """A secret is not where it should be. The text names the place, never the secret."""
 
 

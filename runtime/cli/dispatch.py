@@ -1,0 +1,49 @@
+"""`fenghuo dispatch`: claims due notices from the ledger and sends them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from alerting.ledger import Ledger
+from runtime.cli.service import log_to_terminal, until_stopped
+from runtime.configuration.loading import load
+from runtime.dispatching import Dispatching
+from runtime.surroundings import clock_of, ledger_url, mqtt_password
+
+
+@click.command()
+@click.option(
+    "--config",
+    "folder",
+    default="deploy/bazhong",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="Folder of the configuration.",
+)
+@click.option(
+    "--name",
+    default="dispatch",
+    show_default=True,
+    help="Names this dispatcher: the same over restarts, another for each that runs at the same time.",
+)
+def dispatch(folder: Path, name: str) -> None:
+    """Send what is due in the ledger of database.url through the channels of fenghuo.yaml, until stopped."""
+    log_to_terminal()
+    configuration = load(folder)
+    settings = configuration.settings
+    with Ledger.open(ledger_url(settings, os.environ)) as ledger:
+        running = Dispatching(
+            configuration,
+            ledger,
+            clock_of(settings),
+            settings.brokers.mqtt,
+            mqtt_password(settings, os.environ),
+            os.environ,
+            worker=name,
+        )
+        running.start()
+        until_stopped("dispatch")
+        running.stop()
