@@ -115,7 +115,10 @@ def cancel(alert: str, reason: str, by: str, url: str) -> None:
 
 @alerts.command()
 @click.option(
-    "--hazard", required=True, type=click.Choice([one.value for one in Hazard if one is not Hazard.STATION])
+    "--hazard",
+    required=True,
+    type=click.Choice([one.value for one in Hazard if one is not Hazard.STATION]),
+    help="What is warned of.",
 )
 @click.option("--level", required=True, type=click.Choice(list(_COLOURS)), help="Its colour.")
 @click.option("--area", required=True, help="Code of the area.")
