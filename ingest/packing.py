@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from schemas.bundle import Bundle
 from schemas.packet import LABELS, UNITS, Packet, make_packet
 from schemas.reject import Reject, RejectReason, make_reject
-from schemas.times import MINUTE, SECOND, Micros, to_micros
+from schemas.times import EARLIEST, MINUTE, SECOND, Micros, to_micros
 from schemas.wire import Forecast, Said, Seismic
 
 CLOCK_AHEAD_US = 5 * MINUTE
@@ -62,10 +62,18 @@ class Packer:
     def add(self, said: Said, received_us: Micros, source: str) -> Reject | None:
         """Take one reading; a reject where the configuration has no place for it, or it is ahead of its arrival."""
         observed_us = to_micros(said.observed_at)
+        if observed_us < EARLIEST:
+            detail = (
+                f"observed_at: {said.observed_at.isoformat()} lies before the year 1 in UTC; mend the time"
+            )
+            return _refuse(said, received_us, source, RejectReason.INVALID, detail)
         end_us = report_end(said) if isinstance(said, Seismic) else observed_us
         if end_us > received_us + CLOCK_AHEAD_US:
             ahead_s = (end_us - received_us) // SECOND
-            detail = f"observed_at: what it reports ends {ahead_s} s after it arrived, at most {CLOCK_AHEAD_US // SECOND} are taken; set the clock"
+            most_s = CLOCK_AHEAD_US // SECOND
+            detail = (
+                f"observed_at: ends {ahead_s} s after it arrived, at most {most_s} are taken; set the clock"
+            )
             return _refuse(said, received_us, source, RejectReason.CLOCK_AHEAD, detail)
         if isinstance(said, Forecast):
             return self._add_forecast(said, observed_us, received_us, source)

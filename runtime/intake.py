@@ -170,7 +170,7 @@ class Intake:
 
     def _take(self, gathered: _Gathered) -> None:
         now = self._clock.now_us()
-        decoded = [self._decode(arrival, now) for arrival in gathered.arrivals]
+        decoded = [self._decode_or_refuse(arrival, now) for arrival in gathered.arrivals]
         records: list[tuple[str, Micros, Record]] = [
             (area, now, placed.packet) for area, group in self._packer.take().items() for placed in group
         ]
@@ -187,6 +187,16 @@ class Intake:
         for written in gathered.written:
             written.done.set_result(None)
         self._on_logged()
+
+    def _decode_or_refuse(self, arrival: Arrival, now: Micros) -> Decoded:
+        try:
+            return self._decode(arrival, now)
+        except Exception as error:  # noqa: BLE001 - no payload may end the thread that takes all others
+            metrics.log.exception("reading.undecodable source=%s", arrival.source)
+            detail = f"reading it failed ({type(error).__name__}: {error}); please report this payload"
+            reject = make_reject(now, arrival.source, RejectReason.UNREADABLE, detail, arrival.payload)
+            metrics.rejects_total.labels(reject.reason.value).inc()
+            return Decoded(rejects=[reject])
 
     def _decode(self, arrival: Arrival, now: Micros) -> Decoded:
         decoded = decode(arrival.payload, arrival.source, now)

@@ -21,6 +21,9 @@ DAY: Micros = 24 * HOUR
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 CHINA = timezone(timedelta(hours=8), "UTC+8")
+EARLIEST: Micros = -62_135_596_800_000_000
+LATEST: Micros = 221_845_392_000_000_000
+"""The years 1 to 8999 in UTC: what a calendar can write, with room above for all that is added to a time."""
 _aware = Annotated[datetime, msgspec.Meta(tz=True)]
 
 

@@ -24,7 +24,7 @@ from ingest.decoders.canonical import decode, decode_lines
 from ingest.decoders.mseed import decode_mseed
 from ingest.packing import report_end
 from schemas.reject import Reject, RejectReason, make_reject
-from schemas.times import DAY, HOUR, Micros, rfc3339, to_micros
+from schemas.times import DAY, EARLIEST, HOUR, LATEST, Micros, rfc3339, to_micros
 from schemas.wire import Said
 
 _BLOCK_BYTES = 4 * 1024 * 1024
@@ -78,7 +78,8 @@ def _timed(entries: Iterable[tuple[Said | Reject, str]]) -> Iterator[FromFile]:
     now = _BEGINNING
     held: tuple[Micros, Said, str] | None = None
     waiting: list[FromFile] = []
-    for item, source in entries:
+    for entry, source in entries:
+        item = entry if isinstance(entry, Reject) else _within_calendar(entry, source)
         if isinstance(item, Reject):
             if held is None:
                 yield _reject_at(now, item, source)
@@ -86,7 +87,7 @@ def _timed(entries: Iterable[tuple[Said | Reject, str]]) -> Iterator[FromFile]:
                 waiting.append(_reject_at(now, item, source))
             continue
         trusted = item.received_at is not None
-        log_us = to_micros(item.received_at) if item.received_at is not None else report_end(item)
+        log_us = _log_time(item)
         if held is not None:
             ahead_us, held_item, held_source = held
             if log_us >= ahead_us - _TRUSTED_AHEAD_US:
@@ -108,6 +109,19 @@ def _timed(entries: Iterable[tuple[Said | Reject, str]]) -> Iterator[FromFile]:
         else:
             yield _ahead(now, ahead_us, held_item, held_source)
         yield from waiting
+
+
+def _log_time(said: Said) -> Micros:
+    return report_end(said) if said.received_at is None else to_micros(said.received_at)
+
+
+def _within_calendar(said: Said, source: str) -> Said | Reject:
+    """The reading, or its reject where no calendar has its time: such a time must not become `now`."""
+    if EARLIEST <= _log_time(said) <= LATEST:
+        return said
+    name = "observed_at" if said.received_at is None else "received_at"
+    detail = f"{name}: beyond the years 1 to 8999 in UTC; mend the time"
+    return make_reject(0, source, RejectReason.INVALID, detail, msgspec.json.encode(said))
 
 
 def _ahead(now: Micros, log_us: Micros, said: Said, source: str) -> FromFile:
