@@ -102,11 +102,13 @@ class Association:
             self._go_back()
             self._decide_one_by_one(ahead)
 
+    def checkpoint_is_due(self) -> bool:
+        """Whether the last checkpoint is older than a few seconds."""
+        return time.monotonic() - self._checkpointed_s >= CHECKPOINT_EVERY_S
+
     def checkpoint_if_due(self) -> bool:
         """Save the state where the last checkpoint is older than a few seconds; whether it did."""
-        if time.monotonic() - self._checkpointed_s < CHECKPOINT_EVERY_S:
-            return False
-        return self.checkpoint()
+        return self.checkpoint_is_due() and self.checkpoint()
 
     def checkpoint(self) -> bool:
         """Save changed rows and position in one transaction; False where nothing has come since the last."""

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import faust
+from aiokafka.errors import KafkaError
 from sqlalchemy.exc import SQLAlchemyError
 
 from alerting.ledger import Ledger
@@ -50,15 +51,20 @@ class Worker:
     Parameters
     ----------
     publish
-        Hands a message (topic, key, value) to Kafka; called before the records that led to it are acknowledged.
+        Sends a message (topic, key, value) to Kafka; done when the brokers have acknowledged it.
     """
 
     def __init__(
-        self, configuration: Configuration, ledger: Ledger, publish: Callable[[str, str, bytes], None]
+        self,
+        configuration: Configuration,
+        ledger: Ledger,
+        publish: Callable[[str, str, bytes], Awaitable[object]],
     ) -> None:
         self._bundle = configuration.bundle
         self._ledger = ledger
-        self._publish = publish
+        self._send = publish
+        self._unsent: list[tuple[str, str, bytes]] = []
+        """What was decided and is not on its topic yet; a checkpoint waits for it, or a crash would lose it."""
         self._areas: dict[tuple[int, str], _Area] = {}
         self._lock = asyncio.Lock()
         ledger.store_bundle(self._bundle.hash, self._bundle.canonical)
@@ -123,11 +129,16 @@ class Worker:
         if area.stopped:
             return
         try:
-            await asyncio.to_thread(association.checkpoint if now else association.checkpoint_if_due)
+            if now or association.checkpoint_is_due():
+                await self._send_all()
+                await asyncio.to_thread(association.checkpoint)
         except SQLAlchemyError as error:
             log.error(
                 "worker.ledger_away area=%s reason=%s; nothing is acknowledged", association.code, error
             )
+            return
+        except KafkaError as error:
+            log.error("worker.not_published reason=%s; nothing is acknowledged", error)
             return
         except STOPPING_FAULTS as error:
             area.stopped = True
@@ -136,6 +147,15 @@ class Worker:
         while area.waiting and area.waiting[0][0] <= association.saved_position:
             _, event = area.waiting.pop(0)
             event.ack()
+
+    async def _send_all(self) -> None:
+        """Put on the topics what is not there yet; what fails stays for the next time, and is told twice rather than never."""
+        unsent = self._unsent[:]
+        await asyncio.gather(*[self._send(*message) for message in unsent])
+        del self._unsent[: len(unsent)]
+
+    def _publish(self, topic: str, key: str, value: bytes) -> None:
+        self._unsent.append((topic, key, value))
 
     def _say(self, decisions: Decisions) -> None:
         for finding in decisions.findings:
@@ -190,21 +210,18 @@ def make_app(
         web_bind="127.0.0.1",
     )
     topic = app.topic(LOG, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
-    loops: list[asyncio.AbstractEventLoop] = []
     out = {
         name: app.topic(name, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
         for name in _topics_out()
     }
 
-    def publish(name: str, key: str, value: bytes) -> None:
-        sent = asyncio.run_coroutine_threadsafe(out[name].send(key=key.encode(), value=value), loops[0])
-        sent.result()
+    async def publish(name: str, key: str, value: bytes) -> None:
+        await (await out[name].send(key=key.encode(), value=value))
 
     worker = Worker(configuration, ledger, publish)
 
     @app.agent(topic, concurrency=1)
     async def over_the_log(stream: faust.StreamT[bytes]) -> None:
-        loops[:] = [asyncio.get_running_loop()]
         async for events in stream.noack_take(BATCH, within=WITHIN_S):  # type: ignore[attr-defined]
             await worker.take(events)
 
