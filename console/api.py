@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from console import metrics
 from console.site import Site
 from ingest.arrival import Arrival, Settled
 from ingest.decoders.canonical import MAX_BYTES
@@ -188,8 +189,12 @@ async def get_rejects(request: Request) -> Response:
 
 async def get_areas(request: Request) -> Response:
     """All areas: code, name, tier, parent, lon, lat."""
-    areas = _site(request).bundle.areas
-    return JSONResponse([[a.code, a.name, a.tier.value, a.parent, a.lon, a.lat] for a in areas])
+    bundle = _site(request).bundle
+
+    def body() -> bytes:
+        return _bytes([[a.code, a.name, a.tier.value, a.parent, a.lon, a.lat] for a in bundle.areas])
+
+    return await _unchanging(request, bundle.hash, body, "application/json")
 
 
 async def get_outlines(request: Request) -> Response:
@@ -197,22 +202,30 @@ async def get_outlines(request: Request) -> Response:
     path = _site(request).outlines
     if path is None:
         return _json('{"type":"FeatureCollection","features":[]}')
-    return Response(await run_in_threadpool(path.read_bytes), media_type="application/geo+json")
+    stat = await run_in_threadpool(path.stat)
+    return await _unchanging(
+        request, f"{stat.st_mtime_ns:x}-{stat.st_size:x}", path.read_bytes, "application/geo+json"
+    )
 
 
 async def get_stations(request: Request) -> Response:
     """All stations: id, kind, name, lon, lat, area."""
-    stations = _site(request).bundle.stations
-    return JSONResponse([[s.id, s.kind, s.name, s.lon, s.lat, s.area] for s in stations])
+    bundle = _site(request).bundle
+
+    def body() -> bytes:
+        return _bytes([[s.id, s.kind, s.name, s.lon, s.lat, s.area] for s in bundle.stations])
+
+    return await _unchanging(request, bundle.hash, body, "application/json")
 
 
 async def get_events(request: Request) -> Response:
-    """Live events: `alert`, `notice`, `act`, `release`; `reload` where a page fell behind."""
-    site = _site(request)
+    """Live events: `alert`, `release`, `act` as they are decided; `clock`, `board` once a second at most; `reload`."""
+    site, watch = _site(request), request.app.state.watch
 
     async def stream() -> AsyncIterator[dict[str, str]]:
-        async for event, data in site.feed.events():
-            yield {"event": event, "data": data}
+        async with watch.page():
+            async for event, data in site.feed.events():
+                yield {"event": event, "data": data}
 
     return EventSourceResponse(stream(), ping=15)
 
@@ -224,9 +237,27 @@ async def get_health(request: Request) -> Response:
     return JSONResponse(json.loads(json.dumps(body, default=str)), status_code=200 if health.healthy else 503)
 
 
-async def get_metrics(_request: Request) -> Response:
+async def get_metrics(request: Request) -> Response:
     """Metrics in Prometheus' text format."""
-    return Response(await run_in_threadpool(generate_latest), media_type=CONTENT_TYPE_LATEST)
+    site, board = _site(request), request.app.state.board
+
+    def page() -> bytes:
+        metrics.update(site, board)
+        return generate_latest()
+
+    return Response(await run_in_threadpool(page), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _unchanging(request: Request, version: str, body: Callable[[], bytes], media_type: str) -> Response:
+    """What changes with the configuration only: asked for each time, sent once."""
+    headers = {"etag": f'"{version}"', "cache-control": "no-cache"}
+    if request.headers.get("if-none-match", "").removeprefix("W/") == headers["etag"]:
+        return Response(status_code=304, headers=headers)
+    return Response(await run_in_threadpool(body), media_type=media_type, headers=headers)
+
+
+def _bytes(rows: list[list[Any]]) -> bytes:
+    return json.dumps(rows, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _json(text: str) -> Response:

@@ -94,6 +94,7 @@ class EmbeddedProcess:
             posts=configuration.posts,
             outlines=configuration.outlines,
             token=token,
+            language=settings.page.language,
         )
         self.console = ConsoleServer(create_app(site), settings.ports.address, settings.ports.console)
 

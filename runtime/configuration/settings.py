@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -83,6 +83,13 @@ class Ports(_Section):
     """A file that holds the bearer token of `POST /v1/…`; left out, FENGHUO_TOKEN does; without both nothing is taken."""
 
 
+class Page(_Section):
+    """The console's page."""
+
+    language: Literal["zh", "en"] = "zh"
+    """What the page speaks; `?lang=zh` or `?lang=en` in its address overrides it."""
+
+
 class Channels(_Section):
     """By what people are told. `broadcast` goes through the broker of `brokers.mqtt`."""
 
@@ -103,6 +110,7 @@ class Settings(_Section):
     brokers: Brokers = Brokers()
     database: Database = Database()
     ports: Ports = Ports()
+    page: Page = Page()
     channels: Channels = Channels()
 
     @model_validator(mode="after")

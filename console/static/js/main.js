@@ -1,0 +1,54 @@
+// The page: puts the parts together.
+
+import { select, showAlerts } from "./alerts.js";
+import { closeDetail, openDetail, refreshDetail } from "./detail.js";
+import { byId } from "./dom.js";
+import { follow } from "./live.js";
+import { startMap } from "./map.js";
+import { announce, showClock, showLevels, showLink, watchHealth } from "./status.js";
+import { showInstruments, showTold } from "./told.js";
+
+const map = startMap({ onOpen: open });
+let revision = null;
+
+function open(id) {
+  select(id);
+  map.look(id);
+  openDetail(id, () => {
+    select(null);
+    map.look(null);
+  });
+}
+
+function showTab(name) {
+  document.body.dataset.tab = name;
+  for (const button of document.querySelectorAll(".tabs button")) {
+    button.setAttribute("aria-pressed", String(button.dataset.tab === name));
+  }
+  map.resize();
+}
+
+for (const button of document.querySelectorAll(".tabs button")) {
+  button.addEventListener("click", () => {
+    closeDetail();
+    showTab(button.dataset.tab);
+  });
+}
+showTab("alerts");
+watchHealth();
+follow({
+  onBoard(board) {
+    showClock(board.now);
+    showLevels(board.levels);
+    announce(board.alerts);
+    showAlerts(board, open);
+    showTold(board);
+    showInstruments(board, open);
+    map.show(board);
+    if (revision !== null) refreshDetail();
+    revision = board.revision;
+    byId("alerts").dataset.ready = "true";
+  },
+  onClock: showClock,
+  onLink: showLink,
+});
