@@ -103,19 +103,36 @@ class Grader:
         v0: Floats,
         *,
         sparse: bool,
-        gate: float,
+        part: float = 1.0,
+        slow: NDArray[np.bool_] | None = None,
     ) -> Signal:
-        """Levels of points (m,) by one kind at their hours, from velocities beyond `gate` standard errors."""
+        """Levels of points (m,) by one kind at their hours, from velocities that stand out.
+
+        Parameters
+        ----------
+        part
+            Of what velocities must exceed: 1 by themselves, less where others speak beside them.
+        slow
+            For which points estimates over days are wanted too, (m,); all unless given.
+        """
         parameters = self._parameters.instrument(KINDS[kind])
-        estimate = sparse_estimates if sparse else dense_estimates
-        found = [
-            estimate(self._ring, series, places, end_hour, noise, self._parameters.least_points)
-            for series in SERIES_OF_KIND[kind]
-        ]
+        gate = self._parameters.sparse_gate_sigma if sparse else self._parameters.gate_sigma
+        least = self._parameters.least_points
+        if sparse:
+            found = [
+                sparse_estimates(self._ring, series, places, end_hour, noise, least)
+                for series in SERIES_OF_KIND[kind]
+            ]
+        else:
+            every = np.ones(len(places), dtype=bool) if slow is None else slow
+            found = [
+                dense_estimates(self._ring, series, places, end_hour, noise, least, every)
+                for series in SERIES_OF_KIND[kind]
+            ]
         first = found[0]
         velocity = first.velocity if len(found) == 1 else np.hypot(found[0].velocity, found[1].velocity)
         estimates = Estimates(velocity, first.sigma, first.cycle)
-        counted = np.where(estimates.counts(gate, parameters.daily_cycle), velocity, np.nan)
+        counted = np.where(estimates.counts(part * gate, part * parameters.daily_cycle), velocity, np.nan)
         # Sparse points have no reading at the same hour of the day before: a day's velocity stands for it.
         day_rise = highest(counted if sparse else counted[list(DAY_RISE)])
         level = np.zeros(len(places), dtype=np.int64)
@@ -153,15 +170,14 @@ class Grader:
         if len(hours) == 0:
             return None
         sparse = bool(self._sparse[place])
-        gate = parameters.sparse_gate_sigma if sparse else parameters.gate_sigma
         ends = hours[::-1][: parameters.persistence]
         m = len(ends)
         places = np.full(m, place, dtype=np.intp)
         v0 = self._v0_of(kind, place, int(hours[-1]), noise)
         v0s, noises = np.full(m, v0), np.full(m, noise)
-        newest = self.signal(kind, places[:1], ends[:1], noises[:1], v0s[:1], sparse=sparse, gate=gate)
+        newest = self.signal(kind, places[:1], ends[:1], noises[:1], v0s[:1], sparse=sparse)
         # Earlier readings have only to agree, not to stand out by themselves.
-        earlier = self.signal(kind, places, ends, noises, v0s, sparse=sparse, gate=gate / 2.0)
+        earlier = self.signal(kind, places, ends, noises, v0s, sparse=sparse, part=0.5)
         single = int(newest.level[0])
         agreed = 0
         if m >= parameters.persistence:

@@ -71,7 +71,13 @@ class Estimates(NamedTuple):
 
 
 def dense_estimates(
-    ring: Ring, series: int, places: Places, end_hour: NDArray[np.int64], noise: Floats, least: int
+    ring: Ring,
+    series: int,
+    places: Places,
+    end_hour: NDArray[np.int64],
+    noise: Floats,
+    least: int,
+    slow: NDArray[np.bool_],
 ) -> Estimates:
     """Velocities of points with hourly readings, by `DENSE`.
 
@@ -81,6 +87,8 @@ def dense_estimates(
         (m,) each: points (repeats allowed), the newest hour to use, and noise of one reading, one sigma.
     least
         Readings that a slope needs.
+    slow
+        For which of them the estimates over days are wanted, (m,).
     """
     kind = KIND_OF_SERIES[series]
     both, values = ring.hours(kind, series, places, end_hour - _LOOK_BACK)
@@ -99,10 +107,15 @@ def dense_estimates(
     rise_4, rise_var_4 = _day_rise(time[:4], value[:4], old_time[:4], old_value[:4], 3)
     rise_12, rise_var_12 = _day_rise(time[_NEW], value[_NEW], old_time[_NEW], old_value[_NEW], 8)
 
-    block_time, block_value, block_var = _blocks(ring, series, places, end_hour, time, value)
-    three_days, three_var = _three_days(block_time, block_value, block_var)
-    slope_5d, var_5d, n_5d = slopes(block_time[:20], block_value[:20], block_var[:20])
-    slope_7d, var_7d, n_7d = slopes(block_time[:28], block_value[:28], block_var[:28])
+    days = np.flatnonzero(slow)
+    (three_days, slope_5d, slope_7d), (three_var, var_5d, var_7d) = np.full((2, 3, len(places)), np.nan)
+    if len(days):
+        blocks = _blocks(ring, series, places[days], end_hour[days], time[:, days], value[:, days])
+        three_days[days], three_var[days] = _three_days(*blocks)
+        for velocities, variances, count, needed in ((slope_5d, var_5d, 20, 12), (slope_7d, var_7d, 28, 16)):
+            slope, variance, known = slopes(*(rows[:count] for rows in blocks))
+            velocities[days] = np.where(known >= needed, slope, np.nan)
+            variances[days] = variance
 
     def where(enough: NDArray[np.bool_], velocity: Floats) -> Floats:
         return np.where(enough, velocity, np.nan)
@@ -114,8 +127,8 @@ def dense_estimates(
             rise_4,
             rise_12,
             three_days,
-            where(n_5d >= 12, slope_5d),
-            where(n_7d >= 16, slope_7d),
+            slope_5d,
+            slope_7d,
             where(enough_6 & ~before_6, slope_6),
             where(enough_12 & ~before_12, slope_12),
         ]
@@ -194,8 +207,9 @@ def noise_of(value: Floats, least_differences: int, caution: float) -> tuple[Flo
         Values in order of time, (w, m), NaN where there are none. Exact repeats say nothing of noise: a stuck
         instrument must not look like a quiet one.
     caution
-        Few differences may all be small by chance: fewer than 40 are raised by this many parts of the root of
-        their number, and where it is above 1 taken from the root mean square where that is more.
+        Differences may all be small by chance (40 of one GNSS point in a calm month showed two fifths of its
+        noise): sigma is raised by this many parts of the root of their number. Where it is above 1 and there
+        are fewer than 100, the root mean square is taken where that is more.
     """
     off = np.abs(value[1:-1] - (value[:-2] + value[2:]) / 2.0)
     off = np.where((value[1:-1] == value[:-2]) | (value[1:-1] == value[2:]), np.nan, off)
@@ -206,8 +220,8 @@ def noise_of(value: Floats, least_differences: int, caution: float) -> tuple[Flo
     # The median of |x - mean of its neighbours| is 0.6745 sqrt(1.5) sigma.
     if caution > 1.0:
         square = np.nansum(off * off, axis=0) / np.maximum(count, 1)
-        middle = np.where(count < 40, np.maximum(middle, np.sqrt(square) * 0.6745), middle)
-    few = np.where(count < 40, caution, 1.0) / np.sqrt(np.maximum(count, 1))
+        middle = np.where(count < 100, np.maximum(middle, np.sqrt(square) * 0.6745), middle)
+    few = caution / np.sqrt(np.maximum(count, 1))
     sigma = middle / 0.6745 / np.sqrt(1.5) * (1.0 + few)
     return np.where(count >= least_differences, sigma, np.nan), count
 

@@ -52,9 +52,12 @@ _ROW = np.dtype(
 _NOISE_EVERY_H = 12
 _BELIEVED = 40
 """Second differences from which on a point's own noise is learned only twice a day."""
-_NOISE_HOURS = 72
+_NOISE_HOURS = 168
+_NOISE_SINCE_H = 6
+"""The newest hours are left out of the noise: a slope that begins to move is not noisy."""
+_SLOW_EVERY_H = 6
 _SPARSE_NOISE_HOURS = 12 * 24
-_DENSE_NOISE = (8, 4.0)
+_DENSE_NOISE = (8, 2.5)
 _SPARSE_NOISE = (5, 1.0)
 _NEWS_US = 6 * HOUR
 """A time of failure that moves by less is no news."""
@@ -190,7 +193,8 @@ class LandslidePoint:
                 )
 
     def _learn_noise(self, places: Places, hour: NDArray[np.int64], hours: int) -> None:
-        back = np.arange(hours - 1, -1, -1)[:, None]
+        sparse = hours == _SPARSE_NOISE_HOURS
+        back = np.arange(hours - 1, -1, -1)[:, None] + (0 if sparse else _NOISE_SINCE_H)
         differences = np.zeros(len(places), dtype=np.int64)
         for kind, members in enumerate(SERIES_OF_KIND):
             heard = self._ring.newest_hour[kind, places] != EMPTY
@@ -202,9 +206,7 @@ class LandslidePoint:
             for series in members:
                 _, value = self._ring.hours(kind, series, some, at - back)
                 packed = _packed(value)
-                own, count = noise_of(
-                    packed, *(_SPARSE_NOISE if hours == _SPARSE_NOISE_HOURS else _DENSE_NOISE)
-                )
+                own, count = noise_of(packed, *(_SPARSE_NOISE if sparse else _DENSE_NOISE))
                 sigma = np.maximum(sigma, own)
                 differences[heard] = np.maximum(differences[heard], count)
             learned = np.maximum(sigma, parameters.least_noise)
@@ -220,16 +222,17 @@ class LandslidePoint:
     ) -> NDArray[np.bool_]:
         """Which points show anything above none by the newest reading alone, (m,)."""
         found = np.zeros(len(places), dtype=bool)
+        # What shows only over days may wait some hours, each point has its own.
+        slow = (hour + places) % _SLOW_EVERY_H == 0
         v0 = np.where(np.isnan(self._v0[places]), self._parameters.v0_mm_day, self._v0[places])
         for kind in range(len(KINDS)):
             for sparse in (False, True):
                 chosen = said[kind] & (self._sparse[places] == sparse)
                 if not chosen.any():
                     continue
-                gate = self._parameters.sparse_gate_sigma if sparse else self._parameters.gate_sigma
                 noise = self._rows["noise"][places[chosen], kind]
                 signal = self._grader.signal(
-                    kind, places[chosen], hour[chosen], noise, v0[chosen], sparse=sparse, gate=gate
+                    kind, places[chosen], hour[chosen], noise, v0[chosen], sparse=sparse, slow=slow[chosen]
                 )
                 found[chosen] |= signal.level > 0
         return found

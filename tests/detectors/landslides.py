@@ -45,8 +45,8 @@ def assessed(packet: Packet, flag: int = 1) -> Packet:
 
 def series(
     bundle: Bundle,
-    times_us: Sequence[int],
-    columns: Mapping[str, Sequence[float]],
+    times_us: Any,
+    columns: Mapping[str, Any],
     place: int = 0,
     flag: int = 1,
 ) -> Packet:
@@ -55,7 +55,7 @@ def series(
     return assessed(make_packet("landslide", bundle.hash, rows, times_us, times_us, columns), flag)
 
 
-def grid(bundle: Bundle, values: Mapping[str, np.ndarray], start_us: int = START) -> list[Packet]:
+def grid(bundle: Bundle, values: Mapping[str, Any], start_us: int = START) -> list[Packet]:
     """Hourly packets of all points; values (hours, points), NaN where a point says nothing."""
     shape = next(iter(values.values())).shape
     packets = []
