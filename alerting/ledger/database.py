@@ -7,10 +7,10 @@ PostgreSQL  psycopg 3; many processes, fenced by epochs
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from alembic import command
 from alembic.config import Config
@@ -18,12 +18,18 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
 
 from alerting.ledger.errors import UnknownSchema
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 _WRITES = "fenghuo_writes"
 _BUSY_S = 30
+_COLLISIONS = 10
+_COLLIDED = {"40P01", "40001"}
+"""Deadlock, and serialization failure."""
+
+T = TypeVar("T")
 
 
 def normal_url(url: str) -> str:
@@ -66,6 +72,20 @@ class Database:
         else:
             with self._writer.begin() as connection:
                 yield connection
+
+    def write_again(self, work: Callable[[Connection], T]) -> T:
+        """Do a work in one transaction, from its beginning again where it collided with another's.
+
+        Dispatchers and pipelines lock places in one queue; PostgreSQL lets one of two that wait for each other fail.
+        """
+        for tried in range(1, _COLLISIONS + 1):
+            try:
+                with self.write() as connection:
+                    return work(connection)
+            except DBAPIError as error:
+                if tried == _COLLISIONS or getattr(error.orig, "sqlstate", None) not in _COLLIDED:
+                    raise
+        raise AssertionError("the last try returns or raises")
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Self
 
+from sqlalchemy import Connection
+
 from alerting.ledger import checkpoints, decisions, kept, outbox, queries
 from alerting.ledger.composed import notices_of
 from alerting.ledger.database import Database
@@ -75,7 +77,8 @@ class Ledger:
         Fenced
             `epoch` is given and another worker has drawn a newer one.
         """
-        with self.database.write() as connection:
+
+        def work(connection: Connection) -> None:
             if epoch is not None:
                 checkpoints.guard(connection, area, epoch)
             decisions.write_findings(connection, area, position, findings)
@@ -83,6 +86,8 @@ class Ledger:
             decisions.write_releases(connection, area, position, releases)
             decisions.write_acts(connection, area, position, acts)
             decisions.write_notices(connection, area, position, notices)
+
+        self.database.write_again(work)
 
     def checkpoint(
         self, area: str, rows: Mapping[str, bytes | None], position: int, *, epoch: int | None = None
@@ -176,8 +181,11 @@ class Ledger:
         channels
             Only notices of these channels.
         """
-        with self.database.write() as connection:
-            return outbox.claim_due(connection, now_us, machine_us, limit, worker, seconds(lease_s), channels)
+        return self.database.write_again(
+            lambda connection: outbox.claim_due(
+                connection, now_us, machine_us, limit, worker, seconds(lease_s), channels
+            )
+        )
 
     def adopt(self, worker: str, lease_s: float, *, machine_us: Micros, own: bool = False) -> list[Claim]:
         """Take over leases that have run out; `own`: at a start, also those of an earlier process of this name."""
@@ -192,8 +200,9 @@ class Ledger:
         list[bool]
             For each: False where its lease was lost and somebody else has taken the notice on.
         """
-        with self.database.write() as connection:
-            return [outbox.settle(connection, settlement) for settlement in settlements]
+        return self.database.write_again(
+            lambda connection: [outbox.settle(connection, settlement) for settlement in settlements]
+        )
 
     def unpark(self, notice: str, now_us: Micros) -> bool:
         """Queue a parked notice again; False where it is not parked or has become pointless."""
@@ -209,8 +218,9 @@ class Ledger:
         reference
             The channel's name of the part that it is about, where a notice went in several.
         """
-        with self.database.write() as connection:
-            return outbox.add_receipt(connection, receipt, reference)
+        return self.database.write_again(
+            lambda connection: outbox.add_receipt(connection, receipt, reference)
+        )
 
     def notice_of_reference(self, channel: str, reference: str) -> str | None:
         """The notice that a channel's own name belongs to."""

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Select, exists, or_, select
 
 from alerting.ledger import tables
 from alerting.ledger.composed import notices_of
-from alerting.ledger.queue import blocked, covered, enqueue, leave
+from alerting.ledger.queue import being_sent, blocked, covered, enqueue, leave
 from alerting.ledger.rows import chunks, content, insert_new
 from alerting.ledger.states import ALLOWED, MAY_HAVE_REACHED, Step, move, move_all, state_of
 from schemas.notice import Notice, NoticeState, Receipt
@@ -196,6 +196,7 @@ def add_receipt(connection: Connection, receipt: Receipt, reference: str = "") -
 
     A notice that a channel took in several parts is delivered when each part is.
     """
+    being_sent(connection, [receipt.notice])
     before = state_of(connection, receipt.notice)
     if before is None:
         return False

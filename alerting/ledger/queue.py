@@ -78,10 +78,18 @@ def leave(connection: Connection, notice: str) -> None:
     connection.execute(_L.delete().where(_L.c.notice == notice, _L.c.worker.is_(None)))
 
 
-def being_sent(connection: Connection, notice: str) -> bool:
-    """Whether a dispatcher holds the notice; locks its place in the queue until the transaction ends."""
-    held = select(_L.c.worker).where(_L.c.notice == notice).with_for_update()
-    return connection.execute(held).scalar_one_or_none() is not None
+def being_sent(connection: Connection, notices: Sequence[str]) -> set[str]:
+    """Those of some notices that a dispatcher holds; locks their places in the queue until the transaction ends.
+
+    Read states only after this: until then a dispatcher may settle them.
+    """
+    held: set[str] = set()
+    for part in chunks(sorted(notices)):
+        places = select(_L.c.notice, _L.c.worker).where(_L.c.notice.in_(part)).order_by(_L.c.notice)
+        held.update(
+            row.notice for row in connection.execute(places.with_for_update()) if row.worker is not None
+        )
+    return held
 
 
 def blocked() -> ColumnElement[bool]:
@@ -170,11 +178,10 @@ def _make_way(connection: Connection, notice: Notice) -> None:
     while waiting:
         older = [one for one in _older(connection, waiting.pop()) if one not in seen]
         seen.update(older)
+        busy = being_sent(connection, older)
         states = states_of(connection, older)
         unsent = [
-            one
-            for one in older
-            if NoticeState.SUPERSEDED in ALLOWED[states.get(one)] and not being_sent(connection, one)
+            one for one in older if one not in busy and NoticeState.SUPERSEDED in ALLOWED[states.get(one)]
         ]
         pointless = covered(connection, unsent)
         for one in unsent:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from random import Random
 
 import pytest
 
@@ -330,3 +331,58 @@ def test_dispatchers_side_by_side_never_take_one_notice_twice(outbox):
     for thread in threads:
         thread.join()
     assert len(taken) == len(set(taken)) == 120
+
+
+def test_a_pipeline_and_dispatchers_do_not_stop_each_other(outbox):
+    """Versions come while earlier ones are claimed and settled; what collides in the database is done again."""
+    people, chains, versions = range(8), ("a-1", "a-2", "a-3"), range(1, 9)
+    faults: list[BaseException] = []
+    written = threading.Event()
+
+    def pipeline() -> None:
+        try:
+            for version in versions:
+                notices = [
+                    a_notice((chain, version), recipient=f"p-{one}") for chain in chains for one in people
+                ]
+                Random(version).shuffle(notices)
+                outbox.write(*notices)
+        except BaseException as error:  # noqa: BLE001 - told by the assertion below
+            faults.append(error)
+        finally:
+            written.set()
+
+    def dispatcher(worker: str) -> None:
+        chance = Random(worker)
+        try:
+            while (claims := outbox.claim(limit=6, worker=worker)) or not written.is_set():
+                chance.shuffle(claims)
+                outbox.ledger.settle(
+                    [
+                        Settlement(claim, chance.choice([S.SENT, S.SENT, S.DUE]), NOW, ready_us=0)
+                        for claim in claims
+                    ]
+                )
+        except BaseException as error:  # noqa: BLE001 - told by the assertion below
+            faults.append(error)
+
+    threads = [threading.Thread(target=pipeline)]
+    threads += [threading.Thread(target=dispatcher, args=(f"w-{number}",)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert faults == []
+    assert set(outbox.ledger.notice_counts()) <= {("sms", S.SENT), ("sms", S.SUPERSEDED)}
+    newest = [
+        outbox.state(a_notice((chain, versions[-1]), recipient=f"p-{one}"))
+        for chain in chains
+        for one in people
+    ]
+    assert set(newest) == {S.SENT}
+    sent: dict[tuple[str, str], list[int]] = {}
+    for change in outbox.ledger.state_changes(limit=100_000):
+        if change.state is S.SENT:
+            notice = outbox.ledger.notice(change.notice)
+            sent.setdefault((notice.recipient, notice.alerts[0].id), []).append(notice.alerts[0].version)
+    assert all(seen == sorted(seen) for seen in sent.values())
