@@ -102,7 +102,6 @@ class Dispatcher:
         self._sending: dict[str, set[asyncio.Task[None]]] = {name: set() for name in channels}
         self._receipts = ReceiptBook(ledger, clock)
         self._outcomes: asyncio.Queue[tuple[Settlement, asyncio.Future[bool]]] = asyncio.Queue()
-        self._arrived: asyncio.Queue[ChannelReceipt] = asyncio.Queue()
 
     async def run(self) -> None:
         """Send until `stop`; what is claimed by then is sent and recorded."""
@@ -110,7 +109,7 @@ class Dispatcher:
         recorder = asyncio.create_task(self._record_outcomes())
         await _steadily(partial(self._adopt, own=True))
         serving = [asyncio.create_task(_steadily(partial(self._serve, name))) for name in self._channels]
-        works: list[Callable[[], Awaitable[None]]] = [self._adopt_others, self._take_receipts, self._count]
+        works: list[Callable[[], Awaitable[None]]] = [self._adopt_others, self._receipts.run, self._count]
         if self._topics is not None:
             works.append(partial(self._keep_topics, self._topics))
         beside = [recorder, *(asyncio.create_task(_steadily(work)) for work in works)]
@@ -126,7 +125,7 @@ class Dispatcher:
         for job in (stopped, *beside):
             job.cancel()
         ended += await asyncio.gather(*beside, return_exceptions=True)
-        await self._drain_receipts()
+        await self._receipts.record()
         for channel in self._channels.values():
             await channel.close()
         for error in ended:
@@ -143,7 +142,7 @@ class Dispatcher:
 
     def receive(self, receipt: ChannelReceipt) -> None:
         """Take a receipt, from any thread: give it to channels as their `receive`."""
-        self._call(lambda: self._arrived.put_nowait(receipt))
+        self._call(partial(self._receipts.put, receipt))
 
     def _call(self, what: Callable[[], None]) -> None:
         if self._loop is not None and not self._loop.is_closed():
@@ -228,8 +227,7 @@ class Dispatcher:
             )
         )
         self._tell(claim, verdict, now_us, recorded)
-        for reference in verdict.references:
-            await self._receipts.named(claim.notice.channel, reference)
+        self._receipts.named(claim.notice.channel, verdict.references, claim.notice.id)
 
     async def _record(self, settlement: Settlement) -> bool:
         recorded: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
@@ -318,15 +316,7 @@ class Dispatcher:
             await asyncio.sleep(self._policy.lease_s / 4)
             await self._adopt(own=False)
 
-    # --- receipts, topics, counts -----------------------------------------------------------------------------------
-
-    async def _take_receipts(self) -> None:
-        while True:
-            await self._receipts.take(await self._arrived.get())
-
-    async def _drain_receipts(self) -> None:
-        while not self._arrived.empty():
-            await self._receipts.take(self._arrived.get_nowait())
+    # --- topics, counts ---------------------------------------------------------------------------------------------
 
     async def _keep_topics(self, topics: AlertTopics) -> None:
         wake = self._wakes.setdefault("topics", asyncio.Event())

@@ -1,13 +1,16 @@
 """Receipts: what channels and players say later, brought to the notices that they are about.
 
 In      receipts, by notice or by a channel's own name for what it took
-Out     rows of the ledger
+Out     rows of the ledger; all that wait in one transaction, because a commit costs more than what it holds
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
 
 from alerting import metrics
 from alerting.channels.base import ChannelReceipt
@@ -18,11 +21,14 @@ from schemas.times import from_micros
 
 log = logging.getLogger("fenghuo")
 
-_EARLY = 10_000
+_REMEMBERED = 10_000
+_AT_ONCE = 500
 
 
 class ReceiptBook:
     """Records receipts; keeps for a while those that come before the answer which names what they are about.
+
+    To be used in one event loop.
 
     Parameters
     ----------
@@ -33,36 +39,85 @@ class ReceiptBook:
     def __init__(self, ledger: Ledger, clock: Clock) -> None:
         self._ledger = ledger
         self._clock = clock
-        self._early: dict[tuple[str, str], ChannelReceipt] = {}
+        self._early: dict[tuple[str, str], list[ChannelReceipt]] = {}
+        self._named: dict[tuple[str, str], str] = {}
+        self._waiting: list[ChannelReceipt] = []
+        self._some = asyncio.Event()
 
-    async def take(self, receipt: ChannelReceipt) -> None:
-        """Record a receipt, or keep it until its name is known."""
-        notice = receipt.notice
-        if notice is None and receipt.reference is not None:
-            notice = await asyncio.to_thread(
-                self._ledger.notice_of_reference, receipt.channel, receipt.reference
-            )
-            if notice is None:
-                self._early[receipt.channel, receipt.reference] = receipt
-                while len(self._early) > _EARLY:
-                    self._early.pop(next(iter(self._early)))
-        if notice is None:
-            return
-        at_us = self._clock.now_us() if receipt.at_us is None else receipt.at_us
-        kept = Receipt(
-            notice=notice,
-            state=receipt.state,
-            at=from_micros(at_us),
-            device=receipt.device,
-            detail=receipt.detail,
-        )
-        if await asyncio.to_thread(self._ledger.add_receipt, kept, receipt.reference or ""):
-            metrics.receipts_total.labels(receipt.channel, receipt.state).inc()
-        else:
-            log.warning("receipt.unknown_notice channel=%s notice=%.60s", receipt.channel, notice)
+    def put(self, receipt: ChannelReceipt) -> None:
+        """Let a receipt wait for `run` to record it."""
+        if receipt.at_us is None:
+            receipt = replace(receipt, at_us=self._clock.now_us())
+        self._waiting.append(receipt)
+        self._some.set()
 
-    async def named(self, channel: str, reference: str) -> None:
-        """A channel's name for what it took is in the ledger now: record the receipt that was too early, if any."""
-        early = self._early.pop((channel, reference), None)
-        if early is not None:
-            await self.take(early)
+    def named(self, channel: str, references: Iterable[str], notice: str) -> None:
+        """A channel's names for what it took are in the ledger now; receipts that were too early are so no more."""
+        for reference in references:
+            name = (channel, reference)
+            self._named[name] = notice
+            for receipt in self._early.pop(name, ()):
+                self.put(replace(receipt, notice=notice))
+        _shorten(self._named)
+
+    async def run(self) -> None:
+        """Record for ever; what the database would not take waits for the next call."""
+        while True:
+            await self._some.wait()
+            await self.record()
+
+    async def record(self) -> None:
+        """Record all that wait."""
+        while self._waiting:
+            taken = self._waiting[:_AT_ONCE]
+            known = await self._known(taken)
+            rows = [(_row(receipt), receipt.reference or "") for receipt in known]
+            kept = await asyncio.to_thread(self._ledger.add_receipts, rows)
+            # Only now: where the database was away they all wait still.
+            del self._waiting[: len(taken)]
+            for receipt, is_kept in zip(known, kept, strict=True):
+                if is_kept:
+                    metrics.receipts_total.labels(receipt.channel, receipt.state).inc()
+                else:
+                    log.warning(
+                        "receipt.unknown_notice channel=%s notice=%.60s", receipt.channel, receipt.notice
+                    )
+        self._some.clear()
+
+    async def _known(self, receipts: list[ChannelReceipt]) -> list[ChannelReceipt]:
+        """Those whose notice is known; the others are kept as early."""
+        nameless = [_name(r) for r in receipts if r.notice is None and r.reference is not None]
+        asked = [name for name in nameless if name not in self._named]
+        found = await asyncio.to_thread(self._ledger.notices_of_references, asked) if asked else {}
+        known = []
+        for receipt in receipts:
+            name = _name(receipt)
+            # `named` may have been called while the ledger was asked: what it was told is looked at last.
+            notice = receipt.notice or found.get(name) or self._named.get(name)
+            if notice is not None:
+                known.append(replace(receipt, notice=notice))
+            elif receipt.reference is not None:
+                self._early.setdefault(name, []).append(receipt)
+        _shorten(self._early)
+        return known
+
+
+def _name(receipt: ChannelReceipt) -> tuple[str, str]:
+    return receipt.channel, receipt.reference or ""
+
+
+def _shorten(kept: dict[tuple[str, str], Any]) -> None:
+    while len(kept) > _REMEMBERED:
+        kept.pop(next(iter(kept)))
+
+
+def _row(receipt: ChannelReceipt) -> Receipt:
+    if receipt.notice is None or receipt.at_us is None:
+        raise ValueError(f"a receipt without its notice or its time: {receipt}")
+    return Receipt(
+        notice=receipt.notice,
+        state=receipt.state,
+        at=from_micros(receipt.at_us),
+        device=receipt.device,
+        detail=receipt.detail,
+    )

@@ -11,6 +11,7 @@ from alerting.ledger import checkpoints, decisions, kept, outbox, queries
 from alerting.ledger.composed import notices_of
 from alerting.ledger.database import Database
 from alerting.ledger.outbox import Claim, Settlement
+from alerting.ledger.queue import being_sent
 from schemas.act import Act
 from schemas.alert import Alert, Release
 from schemas.finding import Finding
@@ -222,10 +223,19 @@ class Ledger:
             lambda connection: outbox.add_receipt(connection, receipt, reference)
         )
 
-    def notice_of_reference(self, channel: str, reference: str) -> str | None:
-        """The notice that a channel's own name belongs to."""
+    def add_receipts(self, receipts: Sequence[tuple[Receipt, str]]) -> list[bool]:
+        """Keep receipts with their references as `add_receipt` does, in one transaction."""
+
+        def work(connection: Connection) -> list[bool]:
+            being_sent(connection, sorted({receipt.notice for receipt, _ in receipts}))
+            return [outbox.add_receipt(connection, receipt, reference) for receipt, reference in receipts]
+
+        return self.database.write_again(work)
+
+    def notices_of_references(self, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
+        """The notices that channels' own names (channel, reference) belong to; those that nobody knows are left out."""
         with self.database.read() as connection:
-            return outbox.notice_of_reference(connection, channel, reference)
+            return outbox.notices_of_references(connection, names)
 
     # --- questions --------------------------------------------------------------------------------------------------
 

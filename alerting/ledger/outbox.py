@@ -8,7 +8,7 @@ Two clocks: `now_us` is the house's (what states and expiry are told in), `machi
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -184,11 +184,19 @@ def unpark(connection: Connection, notice: Notice, now_us: Micros) -> bool:
     return True
 
 
-def notice_of_reference(connection: Connection, channel: str, reference: str) -> str | None:
-    """The notice that a channel's own name belongs to."""
+def notices_of_references(
+    connection: Connection, names: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], str]:
+    """The notices that channels' own names (channel, reference) belong to."""
     table = tables.channel_references
-    statement = select(table.c.notice).where(table.c.channel == channel, table.c.reference == reference)
-    return connection.execute(statement).scalar_one_or_none()
+    found: dict[tuple[str, str], str] = {}
+    for channel in sorted({channel for channel, _ in names}):
+        for part in chunks([reference for one, reference in names if one == channel]):
+            rows = select(table.c.reference, table.c.notice).where(
+                table.c.channel == channel, table.c.reference.in_(part)
+            )
+            found.update({(channel, row.reference): row.notice for row in connection.execute(rows)})
+    return found
 
 
 def add_receipt(connection: Connection, receipt: Receipt, reference: str = "") -> bool:

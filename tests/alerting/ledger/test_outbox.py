@@ -250,8 +250,8 @@ def test_a_receipt_delivers_once(outbox):
     outbox.write(a_notice())
     (claim,) = outbox.claim()
     outbox.settle(claim, S.SENT, references=("m-1", "m-2"))
-    assert outbox.ledger.notice_of_reference("sms", "m-2") == a_notice().id
-    assert outbox.ledger.notice_of_reference("sms", "m-3") is None
+    names = [("sms", "m-1"), ("sms", "m-2"), ("sms", "m-3"), ("webhook", "m-1")]
+    assert outbox.ledger.notices_of_references(names) == dict.fromkeys(names[:2], a_notice().id)
     receipt = Receipt(notice=a_notice().id, state="delivered", at=from_micros(NOW + 9))
     assert outbox.ledger.add_receipt(receipt, "m-1")
     assert outbox.state(a_notice()) is S.SENT
@@ -260,6 +260,22 @@ def test_a_receipt_delivers_once(outbox):
     told = outbox.ledger.notice(a_notice().id)
     assert (told.state, told.delivered_at) == (S.DELIVERED, from_micros(NOW + 9))
     assert outbox.ledger.receipts_of(a_notice().id) == [receipt, receipt]
+
+
+def test_many_receipts_in_one_transaction_do_what_each_does(outbox):
+    outbox.write(a_notice())
+    (claim,) = outbox.claim()
+    outbox.settle(claim, S.SENT, references=("m-1", "m-2"))
+    part = Receipt(notice=a_notice().id, state="delivered", at=from_micros(NOW + 9))
+    none = Receipt(notice="n-none", state="delivered", at=from_micros(NOW))
+    assert outbox.ledger.add_receipts([(part, "m-1"), (none, "m-1"), (part, "m-2"), (part, "m-2")]) == [
+        True,
+        False,
+        True,
+        True,
+    ]
+    assert outbox.state(a_notice()) is S.DELIVERED
+    assert outbox.ledger.receipts_of(a_notice().id) == [part, part]
 
 
 def test_a_receipt_that_overtakes_the_answer_counts(outbox):
