@@ -27,7 +27,6 @@ PAGE: Mapping[str, tuple[str, str]] = {
     "sick": ("运行异常", "Not running well"),
     "checking": ("正在检查", "Checking"),
     "lost": ("连接中断，正在重连", "Connection lost, reconnecting"),
-    "health": ("运行状态", "Health"),
     "in_force": ("在效预警", "Alerts in force"),
     "none_in_force": ("当前没有在效预警", "No alert is in force"),
     "more_alerts": ("另有 {n} 条未列出", "{n} more are not listed"),

@@ -1,4 +1,4 @@
-// Alerts: the list of what is in force, red first, with a filter by hazard; cards that change flash once.
+// Alerts: the list of what is in force, red first, with a filter by hazard that the map follows; cards that change flash once.
 
 import { byId, element, word } from "./dom.js";
 
@@ -8,10 +8,10 @@ let selected = null;
 const versions = new Map();
 let first = true;
 
-/** Draw the list; `onOpen(id)` when a card is chosen. */
-export function showAlerts(board, onOpen) {
+/** Draw the list; `onOpen(id)` when a card is chosen, `onFilter(alerts)` with those that the filter leaves. */
+export function showAlerts(board, onOpen, onFilter) {
   shown = { alerts: board.alerts, total: board.alerts_total };
-  draw(onOpen);
+  draw(onOpen, onFilter);
 }
 
 /** Mark the card of the alert that is open; null for none. */
@@ -22,11 +22,12 @@ export function select(id) {
   }
 }
 
-function draw(onOpen) {
+function draw(onOpen, onFilter) {
   const { alerts, total } = shown;
   byId("alerts-count").textContent = String(total);
-  drawFilters(alerts, onOpen);
+  drawFilters(alerts, onOpen, onFilter);
   const fitting = hazard === null ? alerts : alerts.filter((alert) => alert.hazard === hazard);
+  onFilter(fitting);
   const focused = document.activeElement?.dataset?.id;
   const list = byId("alerts");
   const scrolled = list.scrollTop;
@@ -65,7 +66,7 @@ function card(alert, onOpen) {
   );
 }
 
-function drawFilters(alerts, onOpen) {
+function drawFilters(alerts, onOpen, onFilter) {
   const names = new Map(alerts.map((alert) => [alert.hazard, alert.hazard_words]));
   if (hazard !== null && !names.has(hazard)) hazard = null;
   const choice = (key, text, count) =>
@@ -74,7 +75,7 @@ function drawFilters(alerts, onOpen) {
       "aria-pressed": String(hazard === key),
       onclick: () => {
         hazard = key;
-        draw(onOpen);
+        draw(onOpen, onFilter);
         byId("filters").querySelector('[aria-pressed="true"]').focus();
       },
     }, `${text} ${count}`);

@@ -41,10 +41,10 @@ follow({
     showClock(board.now);
     showLevels(board.levels);
     announce(board.alerts);
-    showAlerts(board, open);
+    showAlerts(board, open, map.showAlerts);
     showTold(board);
     showInstruments(board, open);
-    map.show(board);
+    map.showSick(board.instruments);
     if (revision !== null) refreshDetail();
     revision = board.revision;
     byId("alerts").dataset.ready = "true";

@@ -183,9 +183,14 @@ export function startMap({ onOpen }) {
 
   return {
     resize,
-    show(board) {
-      shown.alerts = board.alerts;
-      shown.sick = new Set(board.instruments.flatMap((one) => one.stations));
+    /** Colour the areas of these alerts. */
+    showAlerts(alerts) {
+      shown.alerts = alerts;
+      paint();
+    },
+    /** Mark the stations of these instruments. */
+    showSick(instruments) {
+      shown.sick = new Set(instruments.flatMap((one) => one.stations));
       paint();
     },
     /** Go to an alert, or with null back to where the view was. */
