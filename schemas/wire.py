@@ -179,3 +179,5 @@ ONE: msgspec.json.Decoder[Said] = msgspec.json.Decoder(Said)
 MANY: msgspec.json.Decoder[list[Said]] = msgspec.json.Decoder(list[Said])
 RAW: msgspec.json.Decoder[list[msgspec.Raw]] = msgspec.json.Decoder(list[msgspec.Raw])
 """Cuts an array into its members without decoding them, so that one bad member spoils no other."""
+ENCODER = msgspec.json.Encoder()
+"""Writes a reading as JSON again, with its tag; what it did not say is null."""

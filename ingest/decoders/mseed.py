@@ -77,9 +77,14 @@ class _Refused(Exception):
 
 def _reading(record: pymseed.MS3Record, station_of: Callable[[str], str | None]) -> tuple[Seismic, int]:
     try:
-        network, station, _, channel = pymseed.sourceid2nslc(record.sourceid)
+        # Reading the identifier itself fails where its bytes are no text.
+        identifier = record.sourceid
+    except UnicodeDecodeError as error:
+        raise _Refused(RejectReason.INVALID, f"source identifier: {error}") from error
+    try:
+        network, station, _, channel = pymseed.sourceid2nslc(identifier)
     except (ValueError, pymseed.PymseedError) as error:
-        raise _Refused(RejectReason.INVALID, f"source identifier {record.sourceid!r}: {error}") from error
+        raise _Refused(RejectReason.INVALID, f"source identifier {identifier!r}: {error}") from error
     name = f"{network}.{station}"
     known = station_of(name)
     if known is None:
@@ -94,6 +99,7 @@ def _reading(record: pymseed.MS3Record, station_of: Callable[[str], str | None])
     if (
         not channel
         or len(channel) > 8
+        or not channel.isascii()
         or not channel.replace("_", "").isalnum()
         or channel != channel.upper()
     ):

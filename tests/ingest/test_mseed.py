@@ -11,7 +11,8 @@ from ingest.decoders.mseed import decode_mseed
 from ingest.packing import report_end
 from schemas.reject import Reject, RejectReason
 from schemas.times import to_micros
-from schemas.wire import Seismic
+from schemas.wire import Said, Seismic
+from tests.ingest.decoders import Subject, every_decoder_passes
 
 CONTENT = (
     Path(__file__).parents[1] / "data" / "seismic" / "guerrero_2018_m5.3" / "records.mseed"
@@ -24,6 +25,16 @@ def decoded(content: bytes, known: str | None = "*") -> tuple[list[Seismic], lis
     items = [item for item, _ in decode_mseed(content, "f.mseed", lambda code: code if known else None)]
     readings = [item for item in items if isinstance(item, Seismic)]
     return readings, [item for item in items if isinstance(item, Reject)]
+
+
+def items(content: bytes) -> list[Said | Reject]:
+    readings, rejects = decoded(content)
+    return [*readings, *rejects]
+
+
+@pytest.mark.parametrize("check", every_decoder_passes, ids=lambda check: check.__name__)
+def test_mseed_keeps_the_contract(check):
+    check(Subject(items, (FEW, CONTENT[:RECORD])))
 
 
 def test_every_record_is_a_reading_and_they_come_in_order_of_their_ends():
