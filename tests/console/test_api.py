@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import time
 
 import httpx
 import pytest
 
 from console import api
-from console.app import SECURITY
+from console.app import SECURITY, create_app
 from ingest.arrival import Settled
+from ingest.decoders.canonical import MAX_BYTES
+from runtime.server import ConsoleServer
 from schemas.hazard import Hazard
 from schemas.notice import NoticeState
 from schemas.reject import Reject, RejectReason
@@ -75,9 +78,9 @@ def test_a_log_that_does_not_answer_is_503(client, office, monkeypatch):
 
 def test_a_huge_body_is_read_no_further_than_needed(client, office):
     office.settled = Settled(0, (), ())
-    client.post("/v1/readings", content=b"[" + b" " * (api.MAX_BYTES * 2), headers=BEARER)
+    client.post("/v1/readings", content=b"[" + b" " * (MAX_BYTES * 2), headers=BEARER)
     (arrival,) = office.arrivals
-    assert api.MAX_BYTES < len(arrival.payload) < api.MAX_BYTES + 1_000_000
+    assert MAX_BYTES < len(arrival.payload) < MAX_BYTES + 1_000_000
 
 
 ACT = {"id": "x-1", "act": "acknowledge", "by": "duty", "at": rfc3339(NOW), "alert": "a-1", "version": 1}
@@ -246,6 +249,16 @@ def test_nothing_is_watched_while_no_page_is_open(client, office):
             break
         client.get("/health")
     assert watch._task is None
+
+
+def test_an_open_page_does_not_keep_the_process_from_ending(office):
+    server = ConsoleServer(create_app(office.site), "127.0.0.1", 0)
+    server.start()
+    with httpx.stream("GET", f"{server.url}/v1/events", trust_env=False) as stream:
+        next(stream.iter_lines())
+        began_s = time.monotonic()
+        server.stop()
+        assert time.monotonic() - began_s < 5
 
 
 def test_metrics_say_what_stands(client, office):

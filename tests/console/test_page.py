@@ -28,6 +28,13 @@ def quiet(page: Page) -> list[str]:
     return said
 
 
+def place_of(page: Page, selector: str) -> dict[str, float]:
+    """Where an element stands."""
+    box = page.locator(selector).bounding_box()
+    assert box is not None
+    return {"x": box["x"], "y": box["y"], "width": box["width"], "height": box["height"]}
+
+
 def see(chromium, url, look, width_px=1440, height_px=900):
     """Visit, wait until the page has its first board and its map, look, and find nothing wrong in its console."""
 
@@ -212,8 +219,8 @@ def test_the_map_names_what_lies_under_the_pointer_and_opens_it(chromium, served
     def look(page: Page):
         page.click("#alerts button.card")  # the map goes there
         page.wait_for_timeout(400)
-        box = page.locator("#map").bounding_box()
-        left = page.locator("#detail").bounding_box()["x"]
+        box = place_of(page, "#map")
+        left = place_of(page, "#detail")["x"]
         x, y = (box["x"] + left) / 2, box["y"] + box["height"] / 2
         page.mouse.move(x, y)
         expect(page.locator("#tip")).to_contain_text("铁炉坝")
@@ -334,7 +341,7 @@ def test_on_a_phone_each_part_has_the_whole_screen(chromium, served, office):
         page.click(".tabs button:has-text('预警')")
         page.click("#alerts button.card")
         expect(page.locator("#detail")).to_be_visible()
-        assert page.locator("#detail").bounding_box()["width"] == pytest.approx(390, abs=1)
+        assert place_of(page, "#detail")["width"] == pytest.approx(390, abs=1)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
     see(chromium, served, look, 390, 844)

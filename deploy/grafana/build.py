@@ -1,0 +1,406 @@
+"""Make overview.json, the one Grafana dashboard, from code.
+
+    python -m deploy.grafana.build           write it
+    python -m deploy.grafana.build --check   exit 1 where it is not what the code says
+
+Needs Prometheus only; the data source is a variable, so that the file imports anywhere. Names are the console's words.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from grafana_foundation_sdk.builders import (
+    bargauge,
+    common,
+    dashboard,
+    prometheus,
+    stat,
+    statetimeline,
+    timeseries,
+)
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models.common import (
+    BarGaugeDisplayMode,
+    BigValueColorMode,
+    BigValueGraphMode,
+    GraphDrawStyle,
+    StackingMode,
+    VisibilityMode,
+    VizOrientation,
+)
+from grafana_foundation_sdk.models.dashboard import (
+    DashboardCursorSync,
+    DataSourceRef,
+    DynamicConfigValue,
+    FieldColorModeId,
+    Threshold,
+    ThresholdsMode,
+    ValueMap,
+    ValueMapping,
+    ValueMappingResult,
+)
+
+from console import words
+from schemas.area import TIERS
+from schemas.level import Level
+from schemas.notice import NoticeState
+from schemas.station import INTERVAL_S
+
+FILE = Path(__file__).resolve().parent / "overview.json"
+UID = "fenghuo-overview"
+SOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
+COLOURS = {"red": "#e5484d", "orange": "#f08c2e", "yellow": "#e6c229", "blue": "#4a9eff"}
+STATE_COLOURS: dict[str, str] = {
+    NoticeState.HELD.value: "#c9a45c",
+    NoticeState.DUE.value: "#8ea3b0",
+    NoticeState.SENDING.value: "#b7c7d1",
+    NoticeState.SENT.value: "#6d9eeb",
+    NoticeState.DELIVERED.value: "#5cb87a",
+    NoticeState.FAILED.value: "#e5484d",
+    NoticeState.UNKNOWN.value: "#d97bb6",
+    NoticeState.PARKED.value: "#f08c2e",
+    NoticeState.SUPERSEDED.value: "#56646e",
+    NoticeState.EXPIRED.value: "#3f4a52",
+}
+CHANNELS = ("sms", "broadcast", "webhook")
+LEVELS = [level for level in sorted(Level, reverse=True) if level]
+
+
+def query(expression: str, legend: str = "", *, instant: bool = False) -> prometheus.Dataquery:
+    """One query of the variable's data source."""
+    made = prometheus.Dataquery().expr(expression).legend_format(legend).datasource(SOURCE)
+    return made.instant() if instant else made.range()
+
+
+def named(names: Mapping[str, str], colours: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+    """Overrides that give series their Chinese names, and perhaps their colours."""
+    found = []
+    for key, name in names.items():
+        properties = [DynamicConfigValue(id_val="displayName", value=name)]
+        if colours is not None and key in colours:
+            fixed = {"mode": "fixed", "fixedColor": colours[key]}
+            properties.append(DynamicConfigValue(id_val="color", value=fixed))
+        found.append({"name": key, "properties": properties})
+    return found
+
+
+def override(panel: Any, overrides: Sequence[dict[str, Any]]) -> Any:
+    """The panel with overrides by the name of the series."""
+    for one in overrides:
+        panel = panel.override_by_name(one["name"], one["properties"])
+    return panel
+
+
+def figure(title: str, expression: str, colour: str, *, bad_from: float = 1, width: int = 3) -> stat.Panel:
+    """One large number: grey at nought, coloured from `bad_from` on."""
+    return (
+        stat.Panel()
+        .title(title)
+        .datasource(SOURCE)
+        .height(4)
+        .span(width)
+        .with_target(query(expression, title, instant=True))
+        .color_mode(BigValueColorMode.BACKGROUND_SOLID)
+        .graph_mode(BigValueGraphMode.NONE)
+        .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
+        .thresholds(steps((None, "#2b3740"), (bad_from, colour)))
+        .color_scheme(dashboard.FieldColor().mode(FieldColorModeId.THRESHOLDS))
+    )
+
+
+def steps(*values: tuple[float | None, str]) -> dashboard.ThresholdsConfig:
+    """Thresholds: from each value on its colour."""
+    made = [Threshold(value=value, color=colour) for value, colour in values]
+    return dashboard.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(made)
+
+
+def bars(title: str, description: str, expression: str, legend: str, width: int) -> bargauge.Panel:
+    """Horizontal bars, one a series."""
+    return (
+        bargauge.Panel()
+        .title(title)
+        .description(description)
+        .datasource(SOURCE)
+        .height(8)
+        .span(width)
+        .with_target(query(expression, legend, instant=True))
+        .orientation(VizOrientation.HORIZONTAL)
+        .display_mode(BarGaugeDisplayMode.BASIC)
+        .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
+        .color_scheme(dashboard.FieldColor().mode(FieldColorModeId.FIXED).fixed_color("#6d9eeb"))
+        .min(0)
+    )
+
+
+def lines(title: str, description: str, width: int, unit: str, *targets: prometheus.Dataquery) -> Any:
+    """Values over time."""
+    panel = (
+        timeseries.Panel()
+        .title(title)
+        .description(description)
+        .datasource(SOURCE)
+        .height(8)
+        .span(width)
+        .unit(unit)
+        .min(0)
+        .line_width(2)
+        .show_points(VisibilityMode.NEVER)
+        .fill_opacity(12)
+    )
+    for target in targets:
+        panel = panel.with_target(target)
+    return panel
+
+
+def stacked(panel: Any, *, as_bars: bool = False) -> Any:
+    """The same, one series on the other."""
+    panel = panel.stacking(common.StackingConfig().mode(StackingMode.NORMAL)).fill_opacity(55).line_width(1)
+    return panel.draw_style(GraphDrawStyle.BARS) if as_bars else panel
+
+
+def highest_by_county() -> str:
+    """The highest level of each county as a number from 0 to 4: its mapping turns it into words."""
+    parts = [
+        f'(sum by (name, level) (fenghuo_alerts_in_force{{level="{level.colour}"}}) > bool 0) * {int(level)}'
+        for level in LEVELS
+    ]
+    return f"max by (name) ({' or '.join(parts)})"
+
+
+def level_words() -> list[ValueMapping]:
+    """0 to 4 in words and colours: the number never reaches a person."""
+    return [
+        ValueMap(
+            options={
+                str(int(level)): ValueMappingResult(
+                    text=level.words_zh, color=COLOURS.get(level.colour, "#2b3740"), index=int(level)
+                )
+                for level in Level
+            }
+        )
+    ]
+
+
+def now_row(made: dashboard.Dashboard) -> dashboard.Dashboard:
+    """What stands just now."""
+    health = figure("运行状态", "min(fenghuo_healthy)", "#2f7d4f").mappings(
+        [
+            ValueMap(
+                options={
+                    "0": ValueMappingResult(text="异常", color="#b3303a", index=0),
+                    "1": ValueMappingResult(text="正常", color="#2f7d4f", index=1),
+                }
+            )
+        ]
+    )
+    made = made.with_row(dashboard.Row("此刻")).with_panel(health)
+    for level in LEVELS:
+        expression = f'sum(fenghuo_alerts_in_force{{level="{level.colour}"}})'
+        made = made.with_panel(figure(f"在效 · {level.words_zh}", expression, COLOURS[level.colour]))
+    undelivered = 'sum(fenghuo_notices{state=~"failed|unknown|parked"})'
+    return (
+        made.with_panel(figure("失联设备", "sum(fenghuo_stations_silent)", "#7a4fa3"))
+        .with_panel(figure("故障设备", "sum(fenghuo_stations_faulty)", "#7a4fa3"))
+        .with_panel(figure("未送达通知", undelivered, "#b3303a"))
+    )
+
+
+def county_row(made: dashboard.Dashboard) -> dashboard.Dashboard:
+    """Levels by county."""
+    highest = (
+        statetimeline.Panel()
+        .title("各区县最高等级")
+        .description("每个区县在效预警的最高等级；全市预警计入“巴中市”一行。")
+        .datasource(SOURCE)
+        .height(8)
+        .span(14)
+        .with_target(query(highest_by_county(), "{{name}}"))
+        .mappings(level_words())
+        .show_value(VisibilityMode.NEVER)
+        .merge_values(True)
+        .row_height(0.85)
+        .fill_opacity(85)
+    )
+    by_level = lines(
+        "各等级在效预警",
+        "全市在效预警条数，按等级叠加。",
+        10,
+        "short",
+        *[
+            query(f'sum by (level) (fenghuo_alerts_in_force{{level="{level.colour}"}})', "{{level}}")
+            for level in LEVELS
+        ],
+    )
+    level_names = {level.colour: level.words_zh for level in LEVELS}
+    return (
+        made.with_row(dashboard.Row("各区县"))
+        .with_panel(highest)
+        .with_panel(override(stacked(by_level), named(level_names, COLOURS)))
+    )
+
+
+def told_row(made: dashboard.Dashboard) -> dashboard.Dashboard:
+    """Alerts by tier, and notices by state."""
+    tiers = {tier.value: words.tier(tier, "zh") for tier in TIERS}
+    states = {state.value: words.state(state, "zh") for state in NoticeState}
+    channels = {channel: words.channel(channel, "zh") for channel in CHANNELS}
+    in_force = bars(
+        "在效预警 · 按层级",
+        "通知到该层级的在效预警条数。",
+        "sum by (tier) (fenghuo_alerts_in_force_by_tier)",
+        "{{tier}}",
+        6,
+    )
+    issued = lines(
+        "预警版本 · 按层级",
+        "每个时间间隔内发出的预警版本（首发、变更、解除），按通知到的层级。",
+        9,
+        "short",
+        query("sum by (tier) (increase(fenghuo_alerts_total[$__rate_interval]))", "{{tier}}"),
+    )
+    by_state = bars(
+        "通知 · 按状态",
+        "近 24 小时通知的当前状态，以及所有待发布和搁置的通知。",
+        "sum by (state) (fenghuo_notices)",
+        "{{state}}",
+        9,
+    )
+    over_time = lines(
+        "通知状态变化",
+        "近 24 小时通知按状态叠加；被取代和过期的不计。",
+        12,
+        "short",
+        query('sum by (state) (fenghuo_notices{state!~"superseded|expired"})', "{{state}}"),
+    )
+    delay = lines(
+        "从应发到发出（95%）",
+        "按系统时间，95% 的通知在此时间内由渠道接收。",
+        12,
+        "s",
+        query(
+            "histogram_quantile(0.95, sum by (le, channel) "
+            "(rate(fenghuo_alerting_due_to_sent_seconds_bucket[$__rate_interval])))",
+            "{{channel}}",
+        ),
+    )
+    return (
+        made.with_row(dashboard.Row("四级发布"))
+        .with_panel(override(in_force, named(tiers)))
+        .with_panel(override(stacked(issued, as_bars=True), named(tiers)))
+        .with_panel(override(by_state, named(states, STATE_COLOURS)))
+        .with_panel(override(stacked(over_time), named(states, STATE_COLOURS)))
+        .with_panel(override(delay, named(channels)))
+    )
+
+
+def running_row(made: dashboard.Dashboard) -> dashboard.Dashboard:
+    """Silent stations, and how the engine keeps up."""
+    kinds = {kind: words.kind(kind, "zh") for kind in INTERVAL_S}
+    silent = lines(
+        "失联设备",
+        "没有数据的监测站，按类型。",
+        8,
+        "short",
+        query("sum by (kind) (fenghuo_stations_silent)", "{{kind}}"),
+    )
+    readings = lines(
+        "接收读数",
+        "每秒写入日志的读数，按类型。",
+        8,
+        "short",
+        query("sum by (kind) (rate(fenghuo_readings_total[$__rate_interval]))", "{{kind}}"),
+    )
+    decided = lines(
+        "从读数到决定",
+        "从记录时间到决定写入台账，按系统时间。",
+        8,
+        "s",
+        query(
+            "histogram_quantile(0.5, sum by (le) (rate(fenghuo_decision_seconds_bucket[$__rate_interval])))",
+            "50%",
+        ),
+        query(
+            "histogram_quantile(0.95, sum by (le) (rate(fenghuo_decision_seconds_bucket[$__rate_interval])))",
+            "95%",
+        ),
+    )
+    rejects = lines(
+        "被拒数据",
+        "不能作为读数的数据，按原因；保留在台账中，可修正后重放。",
+        12,
+        "short",
+        query("sum by (reason) (increase(fenghuo_rejects_total[$__rate_interval]))", "{{reason}}"),
+    )
+    sends = lines(
+        "发送结果",
+        "每个时间间隔内的发送尝试，按渠道与结果。",
+        12,
+        "short",
+        query(
+            "sum by (channel, outcome) (increase(fenghuo_alerting_sends_total[$__rate_interval]))",
+            "{{channel}} {{outcome}}",
+        ),
+    )
+    return (
+        made.with_row(dashboard.Row("监测与运行"))
+        .with_panel(override(stacked(silent), named(kinds)))
+        .with_panel(override(stacked(readings), named(kinds)))
+        .with_panel(decided)
+        .with_panel(stacked(rejects, as_bars=True))
+        .with_panel(stacked(sends, as_bars=True))
+    )
+
+
+def overview() -> str:
+    """The dashboard's JSON."""
+    made = (
+        dashboard.Dashboard("烽火 · 监测预警总览")
+        .uid(UID)
+        .tags(["fenghuo", "烽火"])
+        .description(
+            "在效预警、四级发布、通知状态、失联设备；只需要 Prometheus。由 deploy/grafana/build.py 生成。"
+        )
+        .timezone("Asia/Shanghai")
+        .time("now-6h", "now")
+        .refresh("10s")
+        .tooltip(DashboardCursorSync.CROSSHAIR)
+        .readonly()
+        .with_variable(dashboard.DatasourceVariable("datasource").label("数据源").type("prometheus"))
+    )
+    for row in (now_row, county_row, told_row, running_row):
+        made = row(made)
+    content = json.loads(json.dumps(made.build(), cls=JSONEncoder))
+    _number(content["panels"])
+    return json.dumps(content, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+
+
+def _number(panels: list[dict[str, Any]]) -> None:
+    """Ids by place and references by letter: the builders leave both to Grafana, which would make new ones each time."""
+    for number, panel in enumerate(panels, 1):
+        panel["id"] = number
+        for target, letter in zip(panel.get("targets", []), "ABCDEFGH", strict=False):
+            target["refId"] = letter
+
+
+def main(given: list[str]) -> int:
+    """Write the file, or tell whether it is out of date."""
+    text = overview()
+    if "--check" in given:
+        same = FILE.exists() and FILE.read_text(encoding="utf-8") == text
+        if not same:
+            print(
+                "deploy/grafana/overview.json is not what the code says; run: python -m deploy.grafana.build"
+            )
+        return 0 if same else 1
+    FILE.write_text(text, encoding="utf-8")
+    print(f"wrote {FILE.name}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
