@@ -43,17 +43,18 @@ def demo(seconds: float, seed: int, port: int | None, data: Path, browser: bool,
 
     It needs no server, ends by itself, and sums up what everybody received.
     """
-    log_to_terminal()
+    screen = Console()
+    log_to_terminal(screen if screen.is_terminal else None)
     stopped = threading.Event()
-    if keep:
-        signal.signal(signal.SIGTERM, lambda *_: stopped.set())
-        signal.signal(signal.SIGINT, lambda *_: stopped.set())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
     demonstrate(
-        Console(),
+        screen,
         seconds=seconds,
         seed=seed,
         port=port,
         browser=browser,
-        keep=stopped.wait if keep else None,
+        keep=keep,
         data=data,
+        stopped=stopped,
     )

@@ -11,12 +11,20 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 
-def log_to_terminal(*, verbose: bool = False) -> None:
-    """Plain lines on standard error: what is wrong, and with `verbose` also what is normal."""
+def log_to_terminal(screen: Console | None = None, *, verbose: bool = False) -> None:
+    """Plain lines on standard error: what is wrong, and with `verbose` also what is normal.
+
+    Parameters
+    ----------
+    screen
+        Takes the lines instead, where something else is drawn on the same terminal.
+    """
     logging.basicConfig(
         level=logging.INFO if verbose else logging.WARNING,
         format="%(message)s",
-        handlers=[RichHandler(console=Console(stderr=True), show_path=False, rich_tracebacks=False)],
+        handlers=[
+            RichHandler(console=screen or Console(stderr=True), show_path=False, rich_tracebacks=False)
+        ],
     )
 
 

@@ -68,6 +68,8 @@ class Feeder:
         self._clock = clock
         self._on_end = on_end
         self._stopping = threading.Event()
+        self.published = 0
+        """How many readings have gone out."""
         self._client = mqtt.Client(
             CallbackAPIVersion.VERSION2,
             client_id="fenghuo-demo-stations",
@@ -97,6 +99,7 @@ class Feeder:
             if self._stopping.wait(wait_s) if wait_s > 0.005 else self._stopping.is_set():
                 return
             last = self._client.publish(topic, body, qos=1)
+            self.published += 1
         # The broker inside the process drops what it has not routed when a publisher leaves: wait for the last.
         if last is not None:
             last.wait_for_publish(timeout=10)

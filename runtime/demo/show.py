@@ -2,53 +2,55 @@
 
 from __future__ import annotations
 
-import asyncio
-import secrets
+import os
 import shutil
-import socket
+import sys
 import threading
 import webbrowser
-from collections.abc import Callable
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
 from alerting.channels.smpp import SmppSettings
-from alerting.channels.webhook import SECRET_VARIABLE
 from ingest.arrival import Arrival, Settled
-from runtime.clock import SetClock
 from runtime.configuration.loading import Configuration, load
 from runtime.demo.feeder import Feeder, Spoken, in_arrays, simulated_storm, spoken
+from runtime.demo.pace import PacedClock
+from runtime.demo.people import People, free_port
+from runtime.demo.screen import MARK, Screen, Standing
 from runtime.demo.summary import show, summarise, write_page
 from runtime.demo.told import Told
-from runtime.dispatching import SMPP_PASSWORD_VARIABLE
 from runtime.process import EmbeddedProcess
-from runtime.receivers.loudspeaker import Loudspeakers
-from runtime.receivers.message_centre import MessageCentre
-from runtime.receivers.webhook import WebhookReceiver
 from schemas.alert import Status
 from schemas.bundle import Bundle
-from schemas.times import HOUR, MINUTE
+from schemas.hazard import Hazard
+from schemas.level import Level
+from schemas.notice import NoticeState
+from schemas.times import CHINA, HOUR, MINUTE, SECOND, from_micros
 
 PLACE = Path(__file__).resolve().parents[2] / "deploy" / "bazhong"
 LEAD_US = 40 * MINUTE
 """How long before its worst hours the demo joins the storm."""
 LENGTH_US = 4 * HOUR
 """How much of the storm it shows."""
-SETTLE_S = 6.0
-"""How long the last notices get to arrive."""
+SETTLE_S = 20.0
+"""How long at most the last notices get to arrive."""
+_UNDER_WAY = {NoticeState.DUE, NoticeState.SENDING, NoticeState.SENT}
+_LOOK_EVERY_S = 1.0
 
 
 def demonstrate(
-    screen: Console,
+    console: Console,
     *,
     seconds: float,
     seed: int,
     port: int | None,
     browser: bool,
-    keep: Callable[[], object] | None,
+    keep: bool,
     data: Path,
+    stopped: threading.Event,
 ) -> None:
     """Play the storm, print what everybody received, and sum it up.
 
@@ -57,62 +59,118 @@ def demonstrate(
     seconds
         How long the storm takes, in the machine's seconds.
     port
-        Of the console; None for any that is free.
+        Of the page; None for any that is free.
     keep
-        Waits before the console is closed; None to end at once.
+        Afterwards the storm goes on at its usual speed, and the page stays up, until `stopped`.
     data
         Folder of the databases and the report; emptied first.
+    stopped
+        Ends it early, in order and with the figures so far.
     """
-    screen.print("[bold]烽火 Fenghuo[/]  演练 · 模拟数据 (an exercise on simulated data)", highlight=False)
+    rate = LENGTH_US / SECOND / seconds
+    console.print(
+        f"[bold]烽火 Fenghuo[/]  [bold white on dark_orange3] {MARK} [/]"
+        f"  an exercise: {LENGTH_US // HOUR} hours of a simulated storm over Bazhong in {seconds:g} s",
+        highlight=False,
+    )
     scenario = simulated_storm(PLACE, seed)
     start = scenario.worst_us[0] - LEAD_US
     before = spoken(scenario, scenario.start_us, start)
     storm = spoken(scenario, start, start + LENGTH_US)
-    rate = LENGTH_US / 1e6 / seconds
     shutil.rmtree(data, ignore_errors=True)
-    smpp_port, webhook_port, secret = _free_port(), _free_port(), secrets.token_hex(16)
-    configuration = _configured(port or _free_port(), smpp_port, f"http://127.0.0.1:{webhook_port}/notices")
-    clock = SetClock(start, rate)
-    told = Told(screen, clock, configuration.addresses, configuration.posts)
-    receiver = WebhookReceiver(secret, webhook_port, told.webhook)
-    environment = {SMPP_PASSWORD_VARIABLE: "demo", SECRET_VARIABLE: secret}
-    process = EmbeddedProcess(configuration, data, environment, clock)
-    phones = _Phones(smpp_port, told)
-    loudspeakers = Loudspeakers("127.0.0.1", process.mqtt_settings.port, clock.now_us, on_played=told.played)
-    phones.start()
-    receiver.start()
-    process.start()
-    loudspeakers.start()
-    screen.print(
-        f"console {process.console.url}   公众通知在演练中自动发布 (public notices are released by themselves)",
-        highlight=False,
+    data.mkdir(parents=True)
+    clock = PacedClock(start)
+    people = People()
+    configuration = _configured(port or free_port(), people)
+    process = EmbeddedProcess(configuration, data, people.environment, clock)
+    page = process.console.url
+    show_standing = _Standings(process, clock, page, len(before), len(storm))
+    screen = Screen(console, show_standing.now, data / "received.txt")
+    told = Told(
+        clock, configuration.bundle.recipients, configuration.addresses, configuration.posts, screen.say
     )
-    if browser:
-        webbrowser.open(process.console.url)
-    _catch_up(process, before)
-    ended = threading.Event()
-    feeder = Feeder("127.0.0.1", process.mqtt_settings.port, storm, clock, ended.set)
-    feeder.start()
+    show_standing.told = told
+    people.listen(told)
+    process.start()
     try:
-        ended.wait(seconds * 1.5 + 30)
-        ended.clear()
-        ended.wait(SETTLE_S)
+        people.listen_to_broker(process.mqtt_settings.port, clock, told)
+        console.print(
+            "公众通知在演练中自动发布 public notices are released by themselves in this exercise\n"
+            "市 city · 县 county · 乡 township · 村 village    "
+            "短信 SMS · 广播 loudspeaker · 接口 webhook of the city's dispatch system\n"
+            f"console page  {page}\n"
+            f"{len(before):,} readings of the night before: the sums and slopes get their past …",
+            highlight=False,
+        )
+        _catch_up(process, before, stopped)
+        if browser and _on_a_desktop():
+            webbrowser.open(page)
+        with screen:
+            _play(process, storm, clock, rate, show_standing, stopped)
+            _settle(process, stopped)
+        ledger = process.engine.ledger
+        summary = summarise(ledger, len(before) + show_standing.published, clock, rate)
+        show(summary, console)
+        write_page(summary, ledger, configuration.posts, data / "report.html")
+        console.print(
+            f"what everybody received  {data / 'received.txt'}\n"
+            f"report                   {data / 'report.html'}",
+            highlight=False,
+            soft_wrap=True,
+        )
+        if keep and not stopped.is_set():
+            console.print(f"the storm goes on at its usual speed on {page}; Ctrl-C ends it", highlight=False)
+            rest = spoken(scenario, start + LENGTH_US, scenario.stop_us)
+            _play(process, rest, clock, 1.0, show_standing, stopped)
+            stopped.wait()
     finally:
-        feeder.stop()
-        summary = summarise(process.engine.ledger, len(before) + len(storm), rate)
-        show(summary, screen)
-        write_page(summary, process.engine.ledger, data / "report.html")
-        screen.print(f"report {data / 'report.html'}", highlight=False)
-        if keep is not None:
-            screen.print(f"console stays up at {process.console.url}; Ctrl-C ends it", highlight=False)
-            keep()
         process.stop()
-        loudspeakers.stop()
-        receiver.stop()
-        phones.stop()
+        people.stop()
 
 
-def _configured(console_port: int, smpp_port: int, webhook: str) -> Configuration:
+class _Standings:
+    """Gathers how things stand; the ledger is asked no more than once a second.
+
+    Attributes
+    ----------
+    feeder
+        Whose readings count, once there is one.
+    """
+
+    def __init__(
+        self, process: EmbeddedProcess, clock: PacedClock, page: str, before: int, storm: int
+    ) -> None:
+        self._process, self._clock, self._page = process, clock, page
+        self._before, self._storm = before, storm
+        self._looked_s = -_LOOK_EVERY_S
+        self._in_force: dict[Level, int] = {}
+        self.feeder: Feeder | None = None
+        self.told: Told | None = None
+
+    @property
+    def published(self) -> int:
+        """Readings of the storm so far."""
+        return self.feeder.published if self.feeder is not None else 0
+
+    def now(self) -> Standing:
+        """How things stand now."""
+        now_us = self._clock.now_us()
+        now_s = self._clock.machine_s(now_us)
+        if now_s - self._looked_s >= _LOOK_EVERY_S:
+            self._looked_s = now_s
+            alerts = self._process.engine.ledger.alerts_in_force(now_us)
+            self._in_force = Counter(Level(a.level) for a in alerts if a.hazard != Hazard.STATION)
+        return Standing(
+            from_micros(now_us).astimezone(CHINA),
+            self._page,
+            self.published / self._storm,
+            self._before + self.published,
+            self._in_force,
+            dict(self.told.counts) if self.told is not None else {},
+        )
+
+
+def _configured(console_port: int, people: People) -> Configuration:
     """The shipped place as an exercise that releases by itself and talks to receivers of its own."""
     shipped = load(PLACE)
     routing = shipped.policy.routing.model_copy(update={"exercise_release_by": "nobody"})
@@ -120,11 +178,13 @@ def _configured(console_port: int, smpp_port: int, webhook: str) -> Configuratio
     bundle = shipped.bundle
     channels = shipped.settings.channels.model_copy(
         update={
-            "sms": SmppSettings(host="127.0.0.1", port=smpp_port, system_id="fenghuo"),
-            "webhook": shipped.settings.channels.webhook.model_copy(update={"exercise_receiver": webhook}),
+            "sms": SmppSettings(host="127.0.0.1", port=people.smpp_port, system_id="fenghuo"),
+            "webhook": shipped.settings.channels.webhook.model_copy(
+                update={"exercise_receiver": people.webhook_url}
+            ),
         }
     )
-    ports = shipped.settings.ports.model_copy(update={"console": console_port, "broker": _free_port()})
+    ports = shipped.settings.ports.model_copy(update={"console": console_port, "broker": free_port()})
     brokers = shipped.settings.brokers.model_copy(update={"mqtt": None})
     settings = shipped.settings.model_copy(
         update={
@@ -150,7 +210,7 @@ def _configured(console_port: int, smpp_port: int, webhook: str) -> Configuratio
     )
 
 
-def _catch_up(process: EmbeddedProcess, before: list[Spoken]) -> None:
+def _catch_up(process: EmbeddedProcess, before: list[Spoken], stopped: threading.Event) -> None:
     """Give the engine the night before, so that its sums and slopes have their past."""
     settled = threading.Semaphore(0)
 
@@ -161,42 +221,42 @@ def _catch_up(process: EmbeddedProcess, before: list[Spoken]) -> None:
     for body in bodies:
         process.engine.intake.submit(Arrival(body, "demo", settle))
     for _ in bodies:
-        settled.acquire()
+        while not settled.acquire(timeout=0.2):
+            if stopped.is_set():
+                return
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def _play(
+    process: EmbeddedProcess,
+    readings: list[Spoken],
+    clock: PacedClock,
+    rate: float,
+    standings: _Standings,
+    stopped: threading.Event,
+) -> None:
+    """Let the stations speak, each reading when the clock comes to it; return when all have spoken."""
+    ended = threading.Event()
+    feeder = Feeder("127.0.0.1", process.mqtt_settings.port, readings, clock, ended.set)
+    standings.feeder = feeder
+    clock.pace(rate)
+    feeder.start()
+    while not ended.wait(0.2) and not stopped.is_set():
+        pass
+    # From here the clock walks: at its pace of before, every station would seem silent within a second.
+    clock.pace(1.0)
+    feeder.stop()
 
 
-class _Phones:
-    """The demo's message centre in a thread of its own."""
+def _settle(process: EmbeddedProcess, stopped: threading.Event) -> None:
+    """Wait for the last notices to arrive."""
+    for _ in range(int(SETTLE_S / _LOOK_EVERY_S)):
+        counts = process.engine.ledger.notice_counts()
+        if not any(state in _UNDER_WAY for _, state in counts) or stopped.wait(_LOOK_EVERY_S):
+            return
 
-    def __init__(self, port: int, told: Told) -> None:
-        self._port, self._told = port, told
-        self._loop = asyncio.new_event_loop()
-        self._ready = threading.Event()
-        self._stop: Callable[[], object] = lambda: None
-        self._thread = threading.Thread(target=self._run, name="phones", daemon=True)
 
-    def start(self) -> None:
-        self._thread.start()
-        self._ready.wait(10)
-
-    def stop(self) -> None:
-        self._stop()
-        self._thread.join()
-
-    def _run(self) -> None:
-        self._loop.run_until_complete(self._serve())
-
-    async def _serve(self) -> None:
-        centre = MessageCentre(self._port, self._told.sms)
-        stopping = asyncio.Event()
-        self._stop = lambda: self._loop.call_soon_threadsafe(stopping.set)
-        await centre.start()
-        self._ready.set()
-        await stopping.wait()
-        await centre.stop()
+def _on_a_desktop() -> bool:
+    """Whether a browser would open in a window; elsewhere one could take over this terminal."""
+    return sys.platform in {"darwin", "win32"} or any(
+        name in os.environ for name in ("DISPLAY", "WAYLAND_DISPLAY")
+    )

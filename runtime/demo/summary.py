@@ -4,46 +4,59 @@ from __future__ import annotations
 
 import html
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.columns import Columns
 from rich.console import Console
 from rich.table import Table
 
 from alerting.ledger import Ledger
 from runtime import metrics
+from runtime.demo.pace import PacedClock
+from runtime.demo.told import MEANS
 from schemas.area import TIERS, Tier
 from schemas.level import Level
 from schemas.notice import Notice, NoticeState
-from schemas.times import to_micros
+from schemas.times import CHINA, from_micros, to_micros
 
-_TIER_ZH = {Tier.CITY: "市", Tier.COUNTY: "县区", Tier.TOWNSHIP: "乡镇街道", Tier.VILLAGE: "村社区"}
-_STATE_ZH = {
-    NoticeState.HELD: "待发布",
-    NoticeState.DUE: "待发送",
-    NoticeState.SENDING: "发送中",
-    NoticeState.SENT: "已发送",
-    NoticeState.DELIVERED: "已送达",
-    NoticeState.FAILED: "失败",
-    NoticeState.UNKNOWN: "结果未知",
-    NoticeState.PARKED: "搁置",
-    NoticeState.SUPERSEDED: "被取代",
-    NoticeState.EXPIRED: "过期",
+_TIER_ZH = {
+    Tier.CITY: "市 city",
+    Tier.COUNTY: "县区 county",
+    Tier.TOWNSHIP: "乡镇街道 township",
+    Tier.VILLAGE: "村社区 village",
 }
-_CHANNEL_ZH = {"sms": "短信", "broadcast": "广播", "webhook": "接口"}
+_STATE_ZH = {
+    NoticeState.HELD: "待发布 held",
+    NoticeState.DUE: "待发送 due",
+    NoticeState.SENDING: "发送中 sending",
+    NoticeState.SENT: "已发送 sent",
+    NoticeState.DELIVERED: "已送达 delivered",
+    NoticeState.FAILED: "失败 failed",
+    NoticeState.UNKNOWN: "结果未知 unknown",
+    NoticeState.PARKED: "搁置 parked",
+    NoticeState.SUPERSEDED: "被取代 superseded",
+    NoticeState.EXPIRED: "过期 expired",
+}
 
+_COLOURS = {Level.RED: "#c62828", Level.ORANGE: "#e65100", Level.YELLOW: "#f9a825", Level.BLUE: "#1565c0"}
+_MOST = 20
+"""So many recipients and hours stand on the page, those with the most messages first."""
 
 _STYLE = """
-body { font: 16px/1.6 sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem }
+body { font: 16px/1.6 sans-serif; max-width: 72rem; margin: 0 auto 3rem; padding: 0 1rem; color: #222 }
 table { border-collapse: collapse; margin: 1rem 0 }
-td, th { border: 1px solid #bbb; padding: .3rem .7rem; text-align: left; vertical-align: top }
-.banner { background: #b35c00; color: #fff; padding: .5rem 1rem }
+td, th { border: 1px solid #ccc; padding: .3rem .7rem; text-align: left; vertical-align: top }
+td.figure { text-align: right; font-variant-numeric: tabular-nums }
+td.level { white-space: nowrap; border-left: .5rem solid var(--level) }
+.banner { background: #b35c00; color: #fff; padding: .5rem 1rem; font-weight: bold; position: sticky; top: 0 }
 """
 _PAGE = """<!doctype html>
-<html lang="zh"><meta charset="utf-8"><title>烽火演练报告</title><style>{style}</style>
-<p class="banner">演练 · 模拟数据</p>
-<h1>烽火演练报告</h1>
+<html lang="zh"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>烽火演练报告</title><style>{style}</style>
+<p class="banner">演练 · 模拟数据 &nbsp; exercise on simulated data</p>
+<h1>烽火演练报告 <small>Fenghuo: report of an exercise</small></h1>
 {body}
 </html>
 """
@@ -51,13 +64,24 @@ _PAGE = """<!doctype html>
 
 @dataclass(frozen=True)
 class Summary:
-    """Figures of one run. `hops` in the machine's seconds: name, median, 95 %; in order of the way."""
+    """Figures of one run.
+
+    Attributes
+    ----------
+    alerts
+        Chains by tier told and highest level.
+    hops
+        Seconds of the machine: name, median, 95 %; in order of the way.
+    busiest
+        SMS of one recipient in one hour of the storm, most first: recipient, hour (UTC micros), all, below red.
+    """
 
     readings: int
     findings: int
     alerts: dict[tuple[Tier, Level], int]
     notices: dict[tuple[str, NoticeState], int]
     hops: list[tuple[str, float, float]]
+    busiest: list[tuple[str, int, int, int]]
 
     @property
     def slowest(self) -> tuple[str, float, float]:
@@ -65,33 +89,37 @@ class Summary:
         return max(self.hops, key=lambda hop: hop[2])
 
 
-def summarise(ledger: Ledger, readings: int, rate: float) -> Summary:
-    """Figures from the ledger; `rate` turns the demo's seconds into the machine's."""
-    versions = ledger.newest_alerts(1_000_000)
-    chains = {alert.id: alert for alert in reversed(versions) if alert.hazard != "station"}
+def summarise(ledger: Ledger, readings: int, clock: PacedClock, rate: float) -> Summary:
+    """Figures from the ledger; `clock` and `rate` turn the demo's seconds into the machine's."""
+    versions = [alert for alert in ledger.newest_alerts(1_000_000) if alert.hazard != "station"]
     highest = Counter[str]()
     tiers: dict[str, set[Tier]] = {}
     for alert in versions:
-        if alert.id in chains:
-            highest[alert.id] = max(highest[alert.id], alert.level)
-            tiers.setdefault(alert.id, set()).update(alert.tiers)
+        highest[alert.id] = max(highest[alert.id], alert.level)
+        tiers.setdefault(alert.id, set()).update(alert.tiers)
     alerts: Counter[tuple[Tier, Level]] = Counter()
     for chain, level in highest.items():
         alerts.update((tier, Level(level)) for tier in tiers[chain])
-    told = {n.id: n for chain in chains for n in ledger.notices_of_alert(chain)}.values()
+    told = {n.id: n for chain in highest for n in ledger.notices_of_alert(chain)}.values()
     hops = [
-        ("记录→研判", *_of_histogram(rate)),
-        ("应发→发出", *_between(told, "first_due_at", "sent_at", rate)),
-        ("发出→送达", *_between(told, "sent_at", "delivered_at", rate)),
+        ("记录→研判 decide", *_of_histogram(rate)),
+        ("应发→发出 send", *_between(told, "first_due_at", "sent_at", clock)),
+        ("发出→送达 deliver", *_between(told, "sent_at", "delivered_at", clock)),
     ]
+    busiest = sorted(ledger.sent_by_hour(), key=lambda sent: (-sent.messages, sent.recipient, sent.hour_us))
     return Summary(
-        readings, len(ledger.newest_findings(1_000_000)), dict(alerts), ledger.notice_counts(), hops
+        readings,
+        len(ledger.newest_findings(1_000_000)),
+        dict(alerts),
+        ledger.notice_counts(),
+        hops,
+        [(s.recipient, s.hour_us, s.messages, s.below_red) for s in busiest[:_MOST]],
     )
 
 
-def _between(notices: Collection[Notice], first: str, second: str, rate: float) -> tuple[float, float]:
+def _between(notices: Collection[Notice], first: str, second: str, clock: PacedClock) -> tuple[float, float]:
     waits = sorted(
-        (to_micros(getattr(n, second)) - to_micros(getattr(n, first))) / 1e6 / rate
+        clock.machine_s(to_micros(getattr(n, second))) - clock.machine_s(to_micros(getattr(n, first)))
         for n in notices
         if getattr(n, first) is not None and getattr(n, second) is not None
     )
@@ -99,56 +127,78 @@ def _between(notices: Collection[Notice], first: str, second: str, rate: float) 
 
 
 def _of_histogram(rate: float) -> tuple[float, float]:
+    """Median and 95 % as the bounds of their buckets, of which the last has none but the one before."""
     samples = next(iter(metrics.decision_seconds.collect())).samples
     buckets = [(float(s.labels["le"]), s.value) for s in samples if s.name.endswith("_bucket")]
-    total = buckets[-1][1] if buckets else 0
-    median, high = (next((le for le, count in buckets if count >= total * part), 0.0) for part in (0.5, 0.95))
+    finite, total = buckets[:-1], buckets[-1][1]
+    median, high = (
+        next((le for le, count in finite if count >= total * part), finite[-1][0]) for part in (0.5, 0.95)
+    )
     return median / rate, high / rate
 
 
 def tables(summary: Summary) -> list[Table]:
     """The figures as tables."""
-    alerts = Table(title="预警（条链，按最高级别）")
-    alerts.add_column("级别")
+    alerts = Table(title="预警 alerts：各级所知 told in each tier")
+    alerts.add_column("最高级别 highest level")
     for tier in TIERS:
         alerts.add_column(_TIER_ZH[tier], justify="right")
-    for level in (Level.RED, Level.ORANGE, Level.YELLOW, Level.BLUE):
+    for level in _COLOURS:
         alerts.add_row(level.words_zh, *[str(summary.alerts.get((tier, level), 0)) for tier in TIERS])
-    notices = Table(title="通知")
+    notices = Table(title="通知 notices")
     states = [state for state in NoticeState if any(s is state for _, s in summary.notices)]
-    notices.add_column("途径")
+    notices.add_column("途径 channel")
     for state in states:
         notices.add_column(_STATE_ZH[state], justify="right")
-    for channel, name in _CHANNEL_ZH.items():
-        notices.add_row(name, *[str(summary.notices.get((channel, state), 0)) for state in states])
-    hops = Table(title="各段用时（秒）")
-    for column in ("段", "中位数", "95 %"):
-        hops.add_column(column, justify="left" if column == "段" else "right")
+    for channel, names in MEANS.items():
+        notices.add_row(
+            " ".join(names), *[f"{summary.notices.get((channel, state), 0):,}" for state in states]
+        )
+    hops = Table(title="各段用时 hops, s")
+    for column in ("段 hop", "中位数 median", "95 %"):
+        hops.add_column(column, justify="left" if column.endswith("hop") else "right")
     for name, median, high in summary.hops:
-        mark = "  ← 最慢" if name == summary.slowest[0] else ""
+        mark = " ← 最慢 slowest" if name == summary.slowest[0] else ""
         hops.add_row(name + mark, f"{median:.2f}", f"{high:.2f}")
     return [alerts, notices, hops]
 
 
 def show(summary: Summary, screen: Console) -> None:
     """Print the figures."""
-    screen.rule("演练小结（模拟数据）")
-    screen.print(f"读数 {summary.readings:,}    发现 {summary.findings:,}")
-    for table in tables(summary):
-        screen.print(table)
+    screen.rule("演练小结 · 模拟数据（summary of the exercise, simulated data）", style="dark_orange3")
+    screen.print(
+        f"读数 readings {summary.readings:,}   发现 findings {summary.findings:,}   {_most(summary)}",
+        highlight=False,
+    )
+    screen.print(Columns(tables(summary), padding=(0, 3)))
 
 
-def write_page(summary: Summary, ledger: Ledger, path: Path) -> None:
+def _most(summary: Summary) -> str:
+    most, below_red = (max((one[place] for one in summary.busiest), default=0) for place in (2, 3))
+    return f"一人一小时最多短信 most SMS to one post in an hour {most}（below red {below_red}）"
+
+
+def write_page(summary: Summary, ledger: Ledger, posts: Mapping[str, str], path: Path) -> None:
     """Write the figures and every warning's text as a page that needs nothing beside it."""
     figures = "".join(_html(table) for table in tables(summary))
     texts = "".join(
-        f"<tr><td>{html.escape(Level(a.level).words_zh)}</td><td>{html.escape(a.headline)}</td>"
+        f'<tr><td class="level" style="--level: {_COLOURS.get(Level(a.level), "#777")}">'
+        f"{html.escape(Level(a.level).words_zh)}</td><td>{html.escape(a.headline)}</td>"
         f"<td>{html.escape(a.description)} {html.escape(a.instruction)}</td></tr>"
         for a in sorted(ledger.newest_alerts(1_000_000), key=lambda a: (a.issued_at, a.id))
         if a.hazard != "station" and a.reaches_people
     )
+    hours = "".join(
+        f"<tr><td>{html.escape(posts[recipient])}</td>"
+        f"<td>{from_micros(hour).astimezone(CHINA):%m-%d %H:00}</td>"
+        f'<td class="figure">{messages}</td><td class="figure">{below_red}</td></tr>'
+        for recipient, hour, messages, below_red in summary.busiest
+    )
     body = (
-        f"<p>读数 {summary.readings:,}，发现 {summary.findings:,}。</p>{figures}<h2>预警全文</h2>"
+        f"<p>读数 readings {summary.readings:,}，发现 findings {summary.findings:,}。</p>{figures}"
+        f"<h2>短信最多的岗位与时段 SMS by recipient and hour, the most first</h2><table>"
+        f"<tr><th>岗位</th><th>时段</th><th>短信</th><th>红色以下</th></tr>{hours}</table>"
+        f"<h2>预警全文 every warning</h2>"
         f"<table><tr><th>级别</th><th>标题</th><th>内容</th></tr>{texts}</table>"
     )
     path.write_text(_PAGE.format(style=_STYLE, body=body), encoding="utf-8")
@@ -158,7 +208,12 @@ def _html(table: Table) -> str:
     head = "".join(f"<th>{html.escape(str(column.header))}</th>" for column in table.columns)
     cells = [list(column.cells) for column in table.columns]
     rows = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(str(column[row]))}</td>" for column in cells) + "</tr>"
+        "<tr>"
+        + "".join(
+            f"<td{' class=figure' if place else ''}>{html.escape(str(column[row]))}</td>"
+            for place, column in enumerate(cells)
+        )
+        + "</tr>"
         for row in range(table.row_count)
     )
     return f"<h2>{html.escape(str(table.title))}</h2><table><tr>{head}</tr>{rows}</table>"

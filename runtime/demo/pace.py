@@ -1,0 +1,57 @@
+"""The demo's clock: stands while the night before is taken in, runs fast through the storm, then at its usual speed."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from runtime.clock import Clock, HandClock, MachineClock, SetClock
+from schemas.times import SECOND, Micros
+
+
+class _Stretch(NamedTuple):
+    """From when on the clock ran at a pace: what it showed then, and what the machine's clock showed."""
+
+    starts_us: Micros
+    machine_us: Micros
+    rate: float
+
+
+class PacedClock:
+    """A clock whose pace may change while it runs; it stands until it is first given one.
+
+    Parameters
+    ----------
+    starts_us
+        What it shows until then, microseconds.
+    """
+
+    def __init__(self, starts_us: Micros) -> None:
+        self._machine = MachineClock()
+        self._clock: Clock = HandClock(starts_us)
+        self._stretches = [_Stretch(starts_us, self._machine.now_us(), 0.0)]
+
+    def pace(self, rate: float) -> None:
+        """Run `rate` times as fast as the machine's from now on; greater than 0."""
+        now_us = self._clock.now_us()
+        self._stretches.append(_Stretch(now_us, self._machine.now_us(), rate))
+        self._clock = SetClock(now_us, rate)
+
+    def now_us(self) -> Micros:
+        return self._clock.now_us()
+
+    def seconds_until(self, moment: Micros) -> float:
+        return self._clock.seconds_until(moment)
+
+    def machine_s(self, moment: Micros) -> float:
+        """When the machine's clock came to a moment of this one: seconds since this clock was made.
+
+        A moment before it first ran counts as that first moment.
+        """
+        made_us = self._stretches[0].machine_us
+        stretch = self._stretches[0]
+        for later in self._stretches[1:]:
+            if moment < later.starts_us:
+                break
+            stretch = later
+        passed_us = (moment - stretch.starts_us) / stretch.rate if stretch.rate else 0.0
+        return (stretch.machine_us - made_us + max(0.0, passed_us)) / SECOND
