@@ -17,9 +17,10 @@ from alerting.channels.broadcast import BroadcastChannel
 from alerting.channels.mqtt import MqttConnection
 from alerting.channels.smpp import SmppSettings, SmsChannel
 from alerting.channels.webhook import WebhookChannel, WebhookSettings
-from alerting.ledger import Ledger
+from alerting.ledger import Ledger, Settlement
 from runtime.clock import HandClock, MachineClock
 from runtime.dispatcher import RESENT, Dispatcher, DispatchPolicy
+from runtime.receipts import ReceiptBook
 from runtime.receivers.loudspeaker import Loudspeakers
 from runtime.receivers.message_centre import MessageCentre
 from runtime.receivers.webhook import WebhookReceiver
@@ -351,3 +352,26 @@ async def test_a_stop_in_the_middle_of_a_claim_leaves_nothing_half_done(ledger, 
     async with dispatching(ledger, channel):
         await until(claimed.is_set)
     assert state(ledger, a_notice()) is S.SENT
+
+
+async def test_a_receipt_that_comes_while_its_name_is_being_written_is_not_lost(ledger, monkeypatch):
+    """The ledger is asked before the name is in it, and its answer comes after."""
+    write(ledger, a_notice())
+    (claim,) = ledger.claim_due(NOW, 1, "w", 60, machine_us=0)
+    book = ReceiptBook(ledger, HandClock(NOW))
+    asked, written = threading.Event(), threading.Event()
+
+    def ask_early(_names):
+        asked.set()
+        written.wait(5)
+        return {}
+
+    monkeypatch.setattr(ledger, "notices_of_references", ask_early)
+    book.put(ChannelReceipt("sms", "delivered", reference="m-1"))
+    recording = asyncio.create_task(book.record())
+    await until(asked.is_set)
+    ledger.settle([Settlement(claim, S.SENT, NOW, references=("m-1",))])
+    book.named("sms", ("m-1",), a_notice().id)
+    written.set()
+    await recording
+    assert state(ledger, a_notice()) is S.DELIVERED
