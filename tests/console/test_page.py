@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from console import words
+from runtime.server import ConsoleServer
 from schemas.alert import Origin
 from schemas.hazard import Hazard
 from schemas.notice import NoticeState
@@ -400,3 +401,29 @@ def test_an_alert_that_is_not_there_is_404(client: httpx.Client):
     answer = client.get("/v1/board/a-none")
     assert answer.status_code == 404
     assert answer.json() == {"error": "没有这条预警"}
+
+
+def test_a_lost_connection_is_said_and_what_happened_meanwhile_is_shown(chromium, office):
+    server = ConsoleServer(office.app, "127.0.0.1", 0)
+    server.start()
+    servers = [server]
+
+    def look(page: Page):
+        expect(page.locator("#health")).to_have_attribute("data-state", "healthy")
+        server.stop()
+        expect(page.locator("#health")).to_have_attribute("data-state", "lost")
+        expect(page.locator("#health-words")).to_have_text("连接中断，正在重连")
+        office.decide(RED)
+        servers.append(ConsoleServer(office.app, "127.0.0.1", server.port))
+        servers[1].start()
+        expect(page.locator("#alerts button.card")).to_have_count(1, timeout=20_000)
+        expect(page.locator("#health")).to_have_attribute("data-state", "healthy", timeout=20_000)
+
+    def ready(page: Page):
+        page.wait_for_selector("#alerts[data-ready]", state="attached")
+        look(page)
+
+    try:
+        chromium.visit(server.url, ready)
+    finally:
+        servers[-1].stop()
