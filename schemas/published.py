@@ -42,7 +42,7 @@ def json_schema(name: str) -> dict[str, Any]:
     KeyError
         There is no such shape.
     """
-    return {"$schema": _DIALECT, "title": name, **SHAPES[name].json_schema(by_alias=True)}
+    return {"$schema": _DIALECT, **SHAPES[name].json_schema(by_alias=True), "title": name}
 
 
 def asyncapi(version: str) -> dict[str, Any]:
