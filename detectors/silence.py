@@ -103,17 +103,19 @@ class Silence:
 
     def process(self, packet: Packet, now: Micros) -> list[Emitted]:
         del now
-        row = packet.row
+        # A forecast has row -1: it is no station's word.
+        heard = packet.row >= 0
+        row = packet.row[heard]
         interval_us = self._own_us[row]
         if "interval_us" in packet.columns:
             # A gauge that reports by the hour is not late by its configured five minutes.
-            stated = packet.columns["interval_us"]
+            stated = packet.columns["interval_us"][heard]
             interval_us = np.where(interval_us > 0, np.maximum(interval_us, stated), 0)
         emitted: list[Emitted] = []
         if self._state["silent"][row].any():
             emitted = self._heard_again(packet)
         # Log time never falls, so that of a station's several rows the last one's is the newest.
-        self._state["heard_us"][row] = packet.log_us
+        self._state["heard_us"][row] = packet.log_us[heard]
         self._state["interval_us"][row] = interval_us
         self._state["put_off"][row] = False
         self._rows.touch(row)
@@ -184,7 +186,7 @@ class Silence:
 
     def _heard_again(self, packet: Packet) -> list[Emitted]:
         emitted = []
-        for index in np.flatnonzero(self._state["silent"][packet.row]).tolist():
+        for index in np.flatnonzero(self._state["silent"][packet.row] & (packet.row >= 0)).tolist():
             row = int(packet.row[index])
             if not self._state["silent"][row]:
                 continue  # an earlier row of this packet said so

@@ -9,12 +9,13 @@ Both engines run this: the embedded one over SQLite, the Faust worker over the t
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from alerting.ledger import Ledger, LedgerError
+from alerting.ledger import Ledger, LedgerError, UnknownBundle
 from runtime import metrics
 from runtime.pipeline import Decisions, Pipeline
 from schemas.bundle import Bundle
@@ -25,6 +26,10 @@ from schemas.times import Micros
 CHECKPOINT_EVERY_S = 5.0
 STOPPING_FAULTS = (LedgerError, UnknownState, UnreadableRecord)
 """What stops an area (EXACT, rules 9 and 16); anything else that a record does is laid to that record."""
+PASSING_FAULTS = (SQLAlchemyError, UnknownBundle)
+"""What may be over when the same records are given again: a ledger that is away, a bundle not stored yet (rule 17)."""
+
+_UNBLAMED = (*STOPPING_FAULTS, *PASSING_FAULTS)
 
 
 class Association:
@@ -35,7 +40,8 @@ class Association:
     bundle
         The configuration that holds where neither checkpoint nor log names one.
     on_decisions
-        Told what was decided, after it is durable in the ledger.
+        Told what was decided, after it is durable in the ledger. What it raises is its own affair, but a passing fault
+        brings the same decisions to it again.
     on_dead
         Told of a record that no pipeline can process: its position and the reason. It changes no state.
     epoch
@@ -62,6 +68,9 @@ class Association:
         """What came since the last checkpoint: enough to go back to it and on again."""
         self._torn = False
         """The pipeline has gone ahead of a ledger that could not be written: go back before going on."""
+        self._working = threading.Lock()
+        """A checkpoint of a pipeline in the middle of a record would hold what its position does not."""
+        self._due: Micros | None = None
         self._checkpointed_s = time.monotonic()
         self.position = self.saved_position = 0
         self._restore()
@@ -72,19 +81,27 @@ class Association:
         return self.pipeline.now
 
     def next_due(self) -> Micros | None:
-        """When the pipeline wants a tick."""
-        return self.pipeline.next_due()
+        """When the pipeline wanted its next tick as of the last record; from any thread."""
+        return self._due
 
     def take(self, records: Sequence[Positioned]) -> None:
         """Process the records that follow; those at or before the position are passed over.
 
         Raises
         ------
+        sqlalchemy.exc.SQLAlchemyError, UnknownBundle
+            The ledger cannot be written just now, or lacks a configuration that the log names; nothing is lost, give
+            the same records again.
         LedgerError, UnknownState, UnreadableRecord
             The area must stop; a person has to look.
-        sqlalchemy.exc.SQLAlchemyError
-            The ledger cannot be written just now; nothing is lost, give the same records again.
         """
+        with self._working:
+            try:
+                self._take(records)
+            finally:
+                self._due = self.pipeline.next_due()
+
+    def _take(self, records: Sequence[Positioned]) -> None:
         if self._torn:
             self._go_back()
         ahead = [entry for entry in records if entry.position > self.position]
@@ -92,10 +109,7 @@ class Association:
             return
         try:
             self._decide(ahead)
-        except STOPPING_FAULTS:
-            raise
-        except SQLAlchemyError:
-            self._torn = True
+        except _UNBLAMED:
             raise
         except Exception as error:  # noqa: BLE001 - one bad record must not stop the warnings of a whole area
             metrics.log.error("association.poison area=%s error=%r; looking for the record", self.code, error)
@@ -112,14 +126,15 @@ class Association:
 
     def checkpoint(self) -> bool:
         """Save changed rows and position in one transaction; False where nothing has come since the last."""
-        self._checkpointed_s = time.monotonic()
-        if self.position == self.saved_position or self._torn:
-            return False
-        self._ledger.checkpoint(self.code, self.pipeline.changed(), self.position, epoch=self._epoch)
-        self.pipeline.saved(self.position)
-        self.saved_position = self.position
-        self._since.clear()
-        return True
+        with self._working:
+            self._checkpointed_s = time.monotonic()
+            if self.position == self.saved_position or self._torn:
+                return False
+            self._ledger.checkpoint(self.code, self.pipeline.changed(), self.position, epoch=self._epoch)
+            self.pipeline.saved(self.position)
+            self.saved_position = self.position
+            self._since.clear()
+            return True
 
     def _restore(self) -> None:
         rows, position = self._ledger.load_checkpoint(self.code)
@@ -127,6 +142,7 @@ class Association:
         self.pipeline = Pipeline(bundle, self.code, self._bundle)
         self.pipeline.restore(rows)
         self.position = self.saved_position = position
+        self._due = self.pipeline.next_due()
         self._torn = False
 
     def _bundle(self, bundle_hash: str) -> Bundle:
@@ -141,11 +157,13 @@ class Association:
         if again:
             try:
                 self._decide(again)
-            except SQLAlchemyError:
-                self._since, self._torn = again, True
+            except BaseException:
+                self._since = again
                 raise
 
     def _decide(self, records: Sequence[Positioned]) -> None:
+        # Torn until position and ledger have followed: whatever ends this in the middle, the next step goes back first.
+        self._torn = True
         decisions = self.pipeline.process([record for _, record in records])
         position = records[-1].position
         if decisions:
@@ -159,26 +177,32 @@ class Association:
                 acts=decisions.acts,
                 epoch=self._epoch,
             )
+        if decisions:
+            self._tell(decisions)
         self._since += records
         self.position = position
-        if decisions:
+        self._torn = False
+
+    def _tell(self, decisions: Decisions) -> None:
+        try:
             self._on_decisions(decisions)
+        except SQLAlchemyError:
+            raise
+        except Exception as error:  # noqa: BLE001 - decided and durable: a listener's fault is no fault of the record
+            metrics.log.exception("association.listener area=%s error=%r", self.code, error)
 
     def _decide_one_by_one(self, records: Sequence[Positioned]) -> None:
         for entry in records:
             try:
                 self._decide([entry])
-            except STOPPING_FAULTS:
-                raise
-            except SQLAlchemyError:
-                self._torn = True
+            except _UNBLAMED:
                 raise
             except Exception as error:  # noqa: BLE001 - see take
                 reason = f"{type(error).__name__}: {error}"
                 metrics.log.error(
                     "association.dead_record area=%s position=%d reason=%s", self.code, entry.position, reason
                 )
-                metrics.dead_records_total.inc()
                 self._on_dead(entry.position, reason)
+                metrics.dead_records_total.inc()
                 self._go_back()
                 self.position = entry.position

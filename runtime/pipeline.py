@@ -29,6 +29,7 @@ from detectors.seismic import SeismicEvent, SeismicPick
 from detectors.silence import Silence
 from ingest.quality import Quality
 from runtime.configuration.policy import Policy
+from runtime.translation import Translation
 from schemas.act import Act
 from schemas.alert import Alert, Release
 from schemas.bundle import Bundle
@@ -124,11 +125,15 @@ class Pipeline:
         self.now: Micros = -(2**62)
         self._bundles = bundles
         self._met = _Met()
+        self._unsaved: dict[str, bytes | None] = {}
+        """Rows that stages of an earlier configuration had changed and no checkpoint holds."""
+        self._handed: dict[str, bytes | None] = {}
         self._build(bundle)
 
     def _build(self, bundle: Bundle) -> None:
         policy = Policy.model_validate(bundle.policy)
         self.bundle = bundle
+        self._translation = Translation(bundle, self._bundles)
         self._quality = Quality(policy.quality, bundle)
         self._stations: list[StationStage] = [
             RainSignal(policy.rain, bundle),
@@ -180,6 +185,7 @@ class Pipeline:
         out
             Receives what they lead to. The result is that of giving the rows one by one in the common order.
         """
+        packets, orders = self._translation.translate(packets, orders)
         total = sum(len(packet) for packet in packets)
         if total == 0:
             return
@@ -259,9 +265,17 @@ class Pipeline:
             return
         if self._bundles is None:
             raise KeyError(bundle_hash)
-        state = self.state()
-        self._build(self._bundles(bundle_hash))
-        self._restore_stages(state)
+        bundle = self._bundles(bundle_hash)
+        before = self.state()
+        unsaved = dict(self._unsaved)
+        for stage in self._stages:
+            unsaved |= {f"{stage.name}/{key}": value for key, value in stage.changed().items()}
+        self._build(bundle)
+        self._restore_stages(before)
+        after = self.state()
+        moved = {key: value for key, value in after.items() if before.get(key) != value}
+        # A row that no stage keeps any more must not come back with a later restart.
+        self._unsaved = unsaved | moved | dict.fromkeys(before.keys() - after.keys())
 
     # --- dues --------------------------------------------------------------------------------------------------
 
@@ -327,7 +341,8 @@ class Pipeline:
 
     def changed(self) -> dict[str, bytes | None]:
         """Rows of all stages that changed since the last saved checkpoint."""
-        rows: dict[str, bytes | None] = dict(self._own_rows())
+        self._handed = self._unsaved
+        rows: dict[str, bytes | None] = {**self._unsaved, **self._own_rows()}
         for stage in (*self._stages, self._met):
             rows.update({f"{stage.name}/{key}": value for key, value in stage.changed().items()})
         return rows
@@ -336,6 +351,8 @@ class Pipeline:
         """The checkpoint of the last `changed()` is durable."""
         for stage in (*self._stages, self._met):
             stage.saved(token)
+        if self._unsaved is self._handed:
+            self._unsaved = {}
 
     def state(self) -> dict[str, bytes]:
         """All rows of all stages."""

@@ -125,6 +125,31 @@ class Packet:
             {name: texts[cut] for name, texts in self.texts.items()},
         )
 
+    def only(self, chosen: Column) -> Packet:
+        """The readings where `chosen`, (n,) bool, is true."""
+        if chosen.all():
+            return self
+        offsets, parts = self.offsets, self.parts
+        if offsets is not None:
+            lengths = np.diff(offsets)
+            of_chosen = np.repeat(chosen, lengths)
+            parts = {name: part[of_chosen] for name, part in parts.items()}
+            offsets = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths[chosen])])
+        return Packet(
+            self.kind,
+            self.bundle,
+            self.row[chosen],
+            self.observed_us[chosen],
+            self.received_us[chosen],
+            self.log_us[chosen],
+            self.flag[chosen],
+            self.counts[chosen],
+            {name: column[chosen] for name, column in self.columns.items()},
+            offsets,
+            parts,
+            {name: tuple(itertools.compress(texts, chosen)) for name, texts in self.texts.items()},
+        )
+
     def part(self, name: str, index: int) -> Column:
         """What reading `index` has of a part, (k,): its samples, or one field of its detections."""
         assert self.offsets is not None

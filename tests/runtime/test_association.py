@@ -1,0 +1,114 @@
+"""One association area: what a listener, a dead record, an absent ledger or a missing bundle does to it, and does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from alerting.ledger import Ledger, UnknownBundle
+from runtime.association import Association
+from runtime.pipeline import Decisions
+from schemas.act import Act
+from schemas.log import ActRecord, ConfigurationRecord, Positioned, Record, Tick
+from schemas.times import MINUTE, from_micros
+from tests.runtime.test_translation import CITY, NEW, OLD, T, rain
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    with Ledger.open(str(tmp_path / "state.db")) as opened:
+        opened.store_bundle(OLD.hash, OLD.canonical)
+        yield opened
+
+
+def association(ledger: Ledger, tell: Callable[[Decisions], None] = lambda _: None) -> Association:
+    return Association(
+        CITY, OLD, ledger, on_decisions=tell, on_dead=lambda *dead: pytest.fail(f"declared dead: {dead}")
+    )
+
+
+def judged(number: int) -> ActRecord:
+    """An act that any pipeline refuses: a decision that is easy to come by."""
+    act = Act(id=f"x-{number}", act="cancel", by="duty", at=from_micros(T), alert="a-none", version=1)
+    return ActRecord(T + number, act.model_dump_json().encode())
+
+
+def log(*records: Record) -> list[Positioned]:
+    return [Positioned(position, record) for position, record in enumerate(records, 1)]
+
+
+def test_a_listener_that_fails_is_no_fault_of_the_record(ledger: Ledger) -> None:
+    def closed(_: Decisions) -> None:
+        raise RuntimeError("Event loop is closed")
+
+    area = association(ledger, closed)
+    area.take(log(judged(1)))
+    area.checkpoint()
+    assert ledger.act("x-1") is not None
+    assert area.saved_position == 1
+
+
+def test_what_a_listener_cannot_read_in_the_ledger_comes_to_it_again(ledger: Ledger) -> None:
+    heard: list[str] = []
+
+    def away_at_first(decisions: Decisions) -> None:
+        heard.extend(act.id for act in decisions.acts)
+        if len(heard) == 1:
+            raise OperationalError("select", {}, Exception("away"))
+
+    area = association(ledger, away_at_first)
+    with pytest.raises(OperationalError):
+        area.take(log(judged(1)))
+    assert not area.checkpoint()
+    area.take(log(judged(1)))
+    assert heard == ["x-1", "x-1"]
+    assert area.position == 1
+
+
+def test_a_bundle_that_is_not_stored_yet_is_waited_for(ledger: Ledger) -> None:
+    area = association(ledger)
+    records = log(rain(OLD, "R-1"), ConfigurationRecord(T + MINUTE, NEW.hash), rain(NEW, "R-3"))
+    with pytest.raises(UnknownBundle):
+        area.take(records)
+    ledger.store_bundle(NEW.hash, NEW.canonical)
+    area.take(records)
+    assert area.position == 3
+    assert area.pipeline.bundle.hash == NEW.hash
+
+
+def test_a_dead_record_that_cannot_be_kept_is_tried_again(ledger: Ledger) -> None:
+    full = [True]
+    dead: list[int] = []
+
+    def bury(position: int, _: str) -> None:
+        if full[0]:
+            raise OSError("database or disk is full")
+        dead.append(position)
+
+    area = Association(CITY, OLD, ledger, on_decisions=lambda _: None, on_dead=bury)
+    records = log(judged(1), ActRecord(T + 2, b"no act"), judged(3))
+    with pytest.raises(OSError, match="full"):
+        area.take(records)
+    assert not area.checkpoint() or area.saved_position == 1
+    full[0] = False
+    area.take(records)
+    area.checkpoint()
+    assert dead == [2]
+    assert area.saved_position == 3
+    assert ledger.act("x-3") is not None
+
+
+def test_the_due_is_that_of_the_last_record(ledger: Ledger) -> None:
+    area = association(ledger)
+    assert area.next_due() is None
+    area.take(log(rain(OLD, "R-1")))
+    due = area.next_due()
+    assert due is not None
+    assert due == area.pipeline.next_due()
+    area.checkpoint()
+    assert association(ledger).next_due() == due
+    area.take([Positioned(2, Tick(due))])
+    assert area.next_due() != due
