@@ -59,6 +59,7 @@ class Prober:
         if age_s is None or age_s > FRESH_S:
             faults.append("no probe reading went through the pipeline in the last half minute")
         details = {
+            "now": rfc3339(engine.clock.now_us()),
             "probe_age_s": None if age_s is None else round(age_s, 1),
             "log_ends": {code: engine.log.end(code) for code in engine.associations},
             "positions": {code: one.position for code, one in engine.associations.items()},
