@@ -22,9 +22,10 @@ from starlette.routing import Route
 
 from console import metrics
 from console.site import Site
-from ingest.arrival import Arrival, Settled
+from ingest.arrival import Arrival, NoRoom, Settled
 from ingest.decoders.canonical import MAX_BYTES
 from schemas.act import Act
+from schemas.errors import PlainError
 from schemas.notice import Receipt
 
 DURABLE_WAIT_S = 30.0
@@ -91,10 +92,10 @@ async def post_readings(request: Request) -> Response:
         loop.call_soon_threadsafe(_set, settled, one)
 
     client = request.client.host if request.client else "unknown"
-    await run_in_threadpool(_site(request).submit, Arrival(body, f"http:{client}", settle))
     try:
+        await run_in_threadpool(_site(request).submit, Arrival(body, f"http:{client}", settle))
         one = await asyncio.wait_for(settled, DURABLE_WAIT_S)
-    except TimeoutError:
+    except (NoRoom, TimeoutError):
         return _error(503, "the log cannot be written just now; send the same readings again")
     answer = {
         "accepted": one.accepted,
@@ -125,14 +126,18 @@ async def post_act(request: Request) -> Response:
     Returns
     -------
     Response
-        200 done, 409 refused, 202 where the judgement takes longer than 5 s, 422 where it is no act.
+        200 done, 409 refused, 202 where the judgement takes longer than 5 s, 422 where it is no act, 503 where the log
+        cannot be written.
     """
     try:
         act = Act.model_validate_json(await _body(request))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         return _error(422, f"{'.'.join(str(part) for part in first['loc']) or 'act'}: {first['msg']}")
-    judged = await run_in_threadpool(_site(request).act, act)
+    try:
+        judged = await run_in_threadpool(_site(request).act, act)
+    except PlainError as error:
+        return _error(503, str(error))
     if judged is None:
         return JSONResponse({"id": act.id, "outcome": None}, status_code=202)
     status = 200 if judged.outcome == "done" else 409

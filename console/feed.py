@@ -9,6 +9,7 @@ import asyncio
 import json
 import threading
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 _QUEUE_EVENTS = 1000
@@ -27,7 +28,7 @@ class Feed:
         with self._lock:
             subscribers = list(self._subscribers.items())
         for queue, loop in subscribers:
-            if not loop.is_closed():
+            with suppress(RuntimeError):  # the server has just closed: nobody is there to hear it
                 loop.call_soon_threadsafe(_put, queue, (event, text))
 
     async def events(self) -> AsyncIterator[tuple[str, str]]:

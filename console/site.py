@@ -44,9 +44,10 @@ class Site:
     bundle, ledger, feed
         The configuration in force, the ledger, and the live events.
     submit
-        Takes readings on their way into the log.
+        Takes readings on their way into the log; raises `NoRoom` where it cannot just now.
     act
-        Appends an act and waits for the judgement; None where it takes longer than 5 s.
+        Appends an act and waits for the judgement; None where it takes longer than 5 s. Raises a `PlainError` where
+        the log cannot be written.
     receive
         Takes a receipt of a notice.
     health

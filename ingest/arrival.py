@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from schemas.errors import PlainError
 from schemas.reject import Reject
+
+
+class NoRoom(PlainError):
+    """The intake takes nothing just now; whoever is told so keeps the payload and comes again."""
 
 
 @dataclass(frozen=True, slots=True)

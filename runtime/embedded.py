@@ -10,21 +10,21 @@ checkpoint, to the same ids, which the ledger keeps once.
 
 from __future__ import annotations
 
+import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from functools import partial
 from pathlib import Path
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from alerting.ledger import Ledger
 from runtime import metrics
-from runtime.association import STOPPING_FAULTS, Association
+from runtime.association import PASSING_FAULTS, STOPPING_FAULTS, Association
 from runtime.clock import Clock
 from runtime.intake import Intake
-from runtime.logstore import LogStore
+from runtime.logstore import LogFull, LogStore
 from runtime.pipeline import Decisions
 from schemas.act import Act
 from schemas.bundle import Bundle
@@ -34,6 +34,7 @@ ACT_WAIT_S = 5.0
 _IDLE_S = 0.5
 _RECORDS = 500
 _RETRY_S = 1.0
+_NOT_IN_THE_LOG = "the log cannot be written just now; send the same act again: it counts once"
 
 
 class EmbeddedEngine:
@@ -76,6 +77,8 @@ class EmbeddedEngine:
         }
         self.ledger_fault: str | None = None
         """Why the ledger cannot be written just now; None while it can."""
+        self.failure: str | None = None
+        """What else keeps the pipelines from going on just now; None while they do."""
         self._logged = threading.Event()
         self._stopping = threading.Event()
         self._pruned_us: Micros = clock.now_us()
@@ -111,17 +114,30 @@ class EmbeddedEngine:
         -------
         Act or None
             The judged act; None where no judgement came within 5 s (it will come: the act is in the log).
+
+        Raises
+        ------
+        LogFull
+            It is not in the log. The same act may be sent again: it counts once.
         """
         earlier = self.ledger.act(act.id)
         if earlier is not None:
             return earlier
-        judged: Future[Act] = Future()
-        self._waiting[act.id] = judged
+        if self.intake.fault is not None:
+            raise LogFull(_NOT_IN_THE_LOG)
+        ends_s = time.monotonic() + ACT_WAIT_S
+        # Of two that send one act at once, both hear the one judgement.
+        judged = self._waiting.setdefault(act.id, Future())
         try:
-            self.intake.append_act(self._association_of(act), act).result(timeout=ACT_WAIT_S)
-            return judged.result(timeout=ACT_WAIT_S)
+            try:
+                self.intake.append_act(self._association_of(act), act).result(timeout=ACT_WAIT_S)
+            except FutureTimeout as error:
+                raise LogFull(_NOT_IN_THE_LOG) from error
+            return judged.result(timeout=max(0.0, ends_s - time.monotonic()))
         except FutureTimeout:
-            return None
+            return self.ledger.act(
+                act.id
+            )  # a repeat is judged once, and that may have been before we listened
         finally:
             self._waiting.pop(act.id, None)
 
@@ -151,7 +167,7 @@ class EmbeddedEngine:
                 while self._advance(association):
                     self._guarded(association, association.checkpoint_if_due)
                 self._guarded(association, association.checkpoint_if_due)
-            self._prune()
+            self._guarded_prune()
         for association in self.associations.values():
             while self._advance(association):
                 pass
@@ -160,11 +176,12 @@ class EmbeddedEngine:
     def _advance(self, association: Association) -> int:
         taken = 0
 
-        def advance() -> None:
+        def advance() -> int:
             nonlocal taken
             records = self.log.read(association.code, association.position, _RECORDS)
             association.take(records)
             taken = len(records)
+            return taken
 
         self._guarded(association, advance)
         if taken:
@@ -177,9 +194,9 @@ class EmbeddedEngine:
         if association.code in self.faults:
             return
         try:
-            step()
-            self.ledger_fault = None
-        except SQLAlchemyError as error:
+            if step():
+                self.ledger_fault = self.failure = None
+        except PASSING_FAULTS as error:
             if self.ledger_fault is None:
                 metrics.log.error("ledger.away reason=%s; nothing is lost, trying again", error)
             self.ledger_fault = str(error)
@@ -188,6 +205,13 @@ class EmbeddedEngine:
             self.faults[association.code] = str(error)
             metrics.areas_stopped.set(len(self.faults))
             metrics.log.critical("association.stopped area=%s reason=%s", association.code, error)
+        except Exception as error:  # noqa: BLE001 - this thread decides all warnings: it says what is wrong and goes on
+            if self.failure is None:
+                metrics.log.critical(
+                    "pipelines.failing area=%s; trying again", association.code, exc_info=error
+                )
+            self.failure = f"{type(error).__name__}: {error}"
+            self._stopping.wait(_RETRY_S)
 
     def _decided(self, decisions: Decisions) -> None:
         for act in decisions.acts:
@@ -196,6 +220,12 @@ class EmbeddedEngine:
                 waiting.set_result(act)
         metrics.count(decisions)
         self._tell(decisions)
+
+    def _guarded_prune(self) -> None:
+        try:
+            self._prune()
+        except sqlite3.Error as error:  # a full disk refuses even this; the next hour tries again
+            metrics.log.error("log.not_pruned reason=%s", error)
 
     def _prune(self) -> None:
         now = self.clock.now_us()

@@ -9,6 +9,7 @@ Source  SQLite in WAL mode with synchronous FULL: a commit survives a crash of t
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 import threading
 from collections.abc import Mapping, Sequence
@@ -31,6 +32,9 @@ CREATE TABLE IF NOT EXISTS dead (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS ends (area TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID;
 """
+
+_READ_BYTES = 32 * 1024 * 1024
+_PRUNE_RECORDS = 1000
 
 
 class LogFull(PlainError):
@@ -81,12 +85,20 @@ class LogStore:
             self._ends = ends
 
     def read(self, area: str, after: int, limit: int = 1000) -> list[Positioned]:
-        """Records of an area behind a position, in order, at most `limit`."""
+        """Records of an area behind a position, in order, at most `limit`, and no more than the memory bears."""
         rows = self._reader().execute(
             "SELECT position, body FROM records WHERE area = ? AND position > ? ORDER BY position LIMIT ?",
             (area, after, limit),
         )
-        return [Positioned(position, decode_record(body)) for position, body in rows]
+        records: list[Positioned] = []
+        size = 0
+        for position, body in rows:
+            records.append(Positioned(position, decode_record(body)))
+            size += len(body)
+            if size >= _READ_BYTES:
+                break
+        rows.close()
+        return records
 
     def bury(self, area: str, position: int, reason: str) -> None:
         """Mark a record that no pipeline can process: it is kept with its reason, and passed over from now on."""
@@ -105,17 +117,27 @@ class LogStore:
     def prune(self, behind: Mapping[str, int], older_than: Micros) -> int:
         """Drop records at or behind each area's position that were written before a time; return how many.
 
-        Give the position of a checkpoint: what lies behind it is needed by no restart.
+        Give the position of a checkpoint: what lies behind it is needed by no restart. It goes from the oldest on, in
+        steps, so that neither what stays is read nor an append waits for long.
         """
+        return sum(self._prune(area, position, older_than) for area, position in behind.items())
+
+    def _prune(self, area: str, position: int, older_than: Micros) -> int:
         dropped = 0
-        with self._writing:
-            for area, position in behind.items():
-                cursor = self._writer.execute(
-                    "DELETE FROM records WHERE area = ? AND position <= ? AND at_us < ?",
-                    (area, position, older_than),
-                )
-                dropped += int(cursor.rowcount)
-        return dropped
+        while True:
+            oldest = self._reader().execute(
+                "SELECT position, at_us FROM records WHERE area = ? AND position <= ? ORDER BY position LIMIT ?",
+                (area, position, _PRUNE_RECORDS),
+            )
+            old = [at for at, _ in itertools.takewhile(lambda row: row[1] < older_than, oldest.fetchall())]
+            if old:
+                with self._writing:
+                    self._writer.execute(
+                        "DELETE FROM records WHERE area = ? AND position <= ?", (area, old[-1])
+                    )
+                dropped += len(old)
+            if len(old) < _PRUNE_RECORDS:
+                return dropped
 
     def close(self) -> None:
         """Close the writer's connection; readers' close with their threads."""

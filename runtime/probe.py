@@ -1,6 +1,7 @@
 """The probe: a reading of our own that goes through the whole pipeline, so that health is seen and not assumed.
 
-It is a `measure` of a station of the configuration, kept in the log as any other, and scores nothing.
+It is a `forecast` of a quantity of our own for each association area: kept in the log as any other, it scores
+nothing and is no station's word, so that it hides no silent station.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from console.site import Health
-from ingest.arrival import Arrival, Settled
+from ingest.arrival import Arrival, NoRoom, Settled
 from runtime.embedded import EmbeddedEngine
 from schemas.times import rfc3339
 
@@ -49,11 +51,17 @@ class Prober:
     def health(self) -> Health:
         """Whether the last probe went through in time and all stands."""
         engine = self._engine
-        faults = [f"association area {code} has stopped: {why}" for code, why in engine.faults.items()]
+        faults = [f"association area {code} has stopped: {why}" for code, why in dict(engine.faults).items()]
         if engine.intake.fault is not None:
             faults.append(f"the log cannot be written: {engine.intake.fault}; nothing is acknowledged")
         if engine.ledger_fault is not None:
             faults.append(f"the ledger cannot be written: {engine.ledger_fault}")
+        if engine.failure is not None:
+            faults.append(f"the pipelines do not go on: {engine.failure}")
+        if engine.intake.failure is not None:
+            faults.append(
+                f"the intake tripped over a payload, which stays unacknowledged: {engine.intake.failure}"
+            )
         faults += [f"{name} does not stand" for name, stands in self._connections().items() if not stands]
         age_s = None if self._passed_s is None else time.monotonic() - self._passed_s
         if age_s is None or age_s > FRESH_S:
@@ -71,21 +79,29 @@ class Prober:
         sent_s = 0.0
         while not self._stopping.wait(0.2):
             self._look()
-            if self._engine.bundle.stations.stations and time.monotonic() - sent_s >= PROBE_EVERY_S:
+            # One that is under way is waited for: with a new aim each time a busy pipeline would never reach one.
+            if self._waits_for is None and time.monotonic() - sent_s >= PROBE_EVERY_S:
                 sent_s = time.monotonic()
                 self._send()
 
     def _send(self) -> None:
-        station = self._engine.bundle.stations[0]
-        reading = {
-            "kind": "measure",
-            "station": station.id,
-            "observed_at": rfc3339(self._engine.clock.now_us()),
-            "quantity": QUANTITY,
-            "value": 1,
-            "unit": "1",
-        }
-        self._engine.intake.submit(Arrival(json.dumps(reading).encode(), "probe", self._logged))
+        now = rfc3339(self._engine.clock.now_us())
+        probes = [
+            {
+                "kind": "forecast",
+                "area": code,
+                "observed_at": now,
+                "from": now,
+                "until": now,
+                "quantity": QUANTITY,
+                "value": 1,
+                "source": "fenghuo",
+            }
+            for code in self._engine.associations
+        ]
+        # Where there is no room, health says why, and the next probe tries again.
+        with suppress(NoRoom):
+            self._engine.intake.offer(Arrival(json.dumps(probes).encode(), "probe", self._logged))
 
     def _logged(self, settled: Settled) -> None:
         if settled.accepted:

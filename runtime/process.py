@@ -86,7 +86,7 @@ class EmbeddedProcess:
             bundle=configuration.bundle,
             ledger=self.engine.ledger,
             feed=self.feed,
-            submit=self.engine.intake.submit,
+            submit=self.engine.intake.offer,
             act=self.engine.act,
             receive=self.engine.ledger.add_receipt,
             health=self.prober.health,
@@ -110,6 +110,7 @@ class EmbeddedProcess:
 
     def stop(self) -> None:
         """Stop everything, sources first; what was taken is processed and saved."""
+        self.engine.intake.close_door()
         self.source.stop()
         self.prober.stop()
         self.console.stop()

@@ -42,9 +42,9 @@ class Reference(BaseModel):
 class Alert(BaseModel):
     """One immutable version of a chain.
 
-    `reaches_people` is true for first issue, rise, change of area and end; other versions (an extension, a
-    change of evidence, a fall that stays above none) reach the console and machines only unless policy says
-    otherwise. `missing_since`: since when the data that hold the level up are missing, or None.
+    `reaches_people` is true for first issue, rise and end; other versions (a change of area, an extension, a change
+    of evidence, a fall that stays above none) reach the console and machines only unless policy says otherwise.
+    `missing_since`: since when the data that hold the level up are missing, or None.
     """
 
     model_config = ConfigDict(frozen=True)

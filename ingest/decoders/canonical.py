@@ -39,6 +39,7 @@ _STRICT_UNION: Any = _STRICT[0]
 for _cls in _STRICT[1:]:
     _STRICT_UNION = _STRICT_UNION | _cls
 _STRICT_ONE: msgspec.json.Decoder[Said] = msgspec.json.Decoder(_STRICT_UNION)
+_FIELDS: msgspec.json.Decoder[dict[str, msgspec.Raw]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _STRICT_MANY: msgspec.json.Decoder[list[Said]] = msgspec.json.Decoder(list[_STRICT_UNION])
 
 
@@ -107,14 +108,14 @@ def _decode_slowly(payload: bytes, source: str, received_us: Micros, decoded: De
 def _decode_object(text: bytes, source: str, received_us: Micros, decoded: Decoded) -> None:
     try:
         reading = ONE.decode(text)
+        # What stands in an unknown field is not looked at: it may be more than JSON's reader takes.
+        names = _FIELDS.decode(text)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         decoded.rejects.append(_refusal(text, source, received_us, error))
         return
     decoded.readings.append(reading)
     known = set(reading.__struct_encode_fields__) | {"kind"}
-    decoded.unknown_fields += [
-        (reading.station, name) for name in msgspec.json.decode(text) if name not in known
-    ]
+    decoded.unknown_fields += [(reading.station, name) for name in names if name not in known]
 
 
 def _refusal(text: bytes, source: str, received_us: Micros, error: Exception) -> Reject:

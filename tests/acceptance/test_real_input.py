@@ -60,10 +60,10 @@ def _publish(broker: Mosquitto, record: Record, began_s: float, starts_at: datet
 
 
 def _taken(engine: Running) -> float:
-    """Readings in the log, without the engine's own probes (they are measures)."""
+    """Readings in the log, without the engine's own probes (they are forecasts)."""
     lines = engine.get("/metrics").text.splitlines()
     taken = [line for line in lines if line.startswith("fenghuo_readings_total{")]
-    return sum(float(line.rpartition(" ")[2]) for line in taken if 'kind="measure"' not in line)
+    return sum(float(line.rpartition(" ")[2]) for line in taken if 'kind="forecast"' not in line)
 
 
 def rises(found: list[Finding], hazard: str) -> dict[str, dict[int, datetime]]:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from ingest.arrival import Arrival, Settled
+from ingest.arrival import Arrival, NoRoom, Settled
+from ingest.packing import Packer
+from runtime import intake as rooms
 from runtime.clock import HandClock
 from runtime.intake import Intake
 from runtime.logstore import LogFull, LogStore
 from schemas.alert import Status
 from schemas.area import Area, Tier
 from schemas.bundle import Bundle
-from schemas.log import ConfigurationRecord, Record, Tick
-from schemas.packet import Packet
+from schemas.log import ConfigurationRecord, Record, Tick, encode_record
+from schemas.packet import Packet, make_packet, merged
 from schemas.reject import Reject
 from schemas.station import Station
 from schemas.times import Micros, from_micros, to_micros
@@ -197,3 +200,98 @@ def test_a_configuration_stands_before_the_packets_that_it_decodes(bench: Bench)
     assert isinstance(second, Packet)
     assert second.bundle == other.hash
     assert to_micros(from_micros(T)) == T
+
+
+def full(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on the log cannot be written."""
+
+    def refuse(_: object) -> None:
+        raise LogFull("log.db cannot be written: database or disk is full")
+
+    monkeypatch.setattr(bench.log, "append", refuse)
+    bench.intake.submit(Arrival(rain(), "test", lambda _: None))
+    until(lambda: bench.intake.fault is not None)
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_source_that_cannot_hear_its_acknowledgement_stops_nobody_else(bench: Bench) -> None:
+    def closed(_: Settled) -> None:
+        raise RuntimeError("Event loop is closed")
+
+    bench.intake.submit(Arrival(rain(), "http:gone", closed))
+    assert bench.send(rain(at=T + 1)) == [Settled(1, (), ())]
+    assert bench.intake.failure is None
+
+
+def test_a_bug_behind_one_payload_is_told_and_stops_nobody_else(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take = Packer.take
+
+    def sometimes(packer: Packer) -> object:
+        monkeypatch.setattr(Packer, "take", take)
+        raise OverflowError("a number that no column takes")
+
+    monkeypatch.setattr(Packer, "take", sometimes)
+    bench.intake.submit(Arrival(rain(), "test", lambda _: pytest.fail("acknowledged and not durable")))
+    until(lambda: bench.intake.failure is not None)
+    assert bench.send(rain(at=T + 1)) == [Settled(1, (), ())]
+    assert len(bench.records()) == 1
+
+
+def test_who_can_come_again_is_told_so_at_once_while_the_log_is_full(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full(bench, monkeypatch)
+    with pytest.raises(NoRoom):
+        bench.intake.offer(Arrival(rain(), "http", lambda _: None))
+
+
+def test_a_source_that_waits_for_room_is_let_go_at_the_end(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rooms, "HELD_BYTES", 2 * len(rain()))
+    full(bench, monkeypatch)
+    sender = threading.Thread(
+        target=lambda: [bench.intake.submit(Arrival(rain(), "mqtt", lambda _: None)) for _ in range(5)]
+    )
+    sender.start()
+    sender.join(0.3)
+    assert sender.is_alive()
+    bench.intake.close_door()
+    sender.join(5)
+    assert not sender.is_alive()
+    began = time.monotonic()
+    bench.intake.stop()
+    assert time.monotonic() - began < 5
+
+
+def test_many_samples_are_cut_into_records_that_every_log_takes(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = make_packet(
+        "seismic",
+        bench.bundle.hash,
+        [0, 1, 0, 1],
+        [T] * 4,
+        [T] * 4,
+        {"unit": [0] * 4},
+        lengths=[3, 9, 2, 4],
+        parts={"samples": list(range(18))},
+    )
+    monkeypatch.setattr(rooms, "PACKET_PARTS", 6)
+    pieces = rooms._pieces(whole)
+    assert [len(piece.parts["samples"]) for piece in pieces] == [3, 9, 6]
+    assert encode_record(merged(pieces)) == encode_record(whole)
+
+
+@pytest.mark.parametrize("odd", [b"1e999", b'"\xff"'])
+def test_what_stands_in_an_unknown_field_refuses_nothing(bench: Bench, odd: bytes) -> None:
+    payload = b"[" + rain()[:-1] + b', "odd": ' + odd + b"}," + rain(at=T + 1) + b"]"
+    assert bench.send(payload) == [Settled(2, (), ("odd",))]
