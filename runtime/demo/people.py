@@ -9,12 +9,16 @@ import threading
 from collections.abc import Callable
 
 from alerting.channels.webhook import SECRET_VARIABLE
+from runtime.cli.engine import TOKEN_VARIABLE
 from runtime.clock import Clock
 from runtime.demo.told import Told
 from runtime.dispatching import SMPP_PASSWORD_VARIABLE
 from runtime.receivers.loudspeaker import Loudspeakers
 from runtime.receivers.message_centre import MessageCentre
 from runtime.receivers.webhook import WebhookReceiver
+
+TOKEN = "demo"
+"""For acts of operators on the demo's own page."""
 
 
 class People:
@@ -25,8 +29,12 @@ class People:
         self._webhook_port = free_port()
         self._secret = secrets.token_hex(16)
         self.webhook_url = f"http://127.0.0.1:{self._webhook_port}/notices"
-        self.environment = {SMPP_PASSWORD_VARIABLE: "demo", SECRET_VARIABLE: self._secret}
-        """What the dispatcher needs to reach them."""
+        self.environment = {
+            SMPP_PASSWORD_VARIABLE: "demo",
+            SECRET_VARIABLE: self._secret,
+            TOKEN_VARIABLE: TOKEN,
+        }
+        """What the dispatcher needs to reach them, and operators the engine."""
         self._stops: list[Callable[[], None]] = []
 
     def listen(self, told: Told) -> None:

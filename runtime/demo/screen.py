@@ -30,7 +30,7 @@ STYLES = {
     Level.RED: "bold white on red3",
     Level.ORANGE: "bold black on dark_orange",
     Level.YELLOW: "bold black on yellow3",
-    Level.BLUE: "bold white on blue",
+    Level.BLUE: "bold white on dodger_blue3",
 }
 _TIERS = {"市": "magenta", "县": "cyan", "乡": "green", "村": "default"}
 _EVERY_S = 0.2
@@ -137,7 +137,11 @@ def coloured(said: Said, width: int) -> Text:
     line.append(f" {set_cell_size(colour, 2)} ", STYLES.get(said.level, "dim"))
     line.append(" ")
     room = width - line.cell_len
-    gist = said.gist if cell_len(said.gist) <= room else set_cell_size(said.gist, max(0, room - 1)) + "…"
+    gist = (
+        said.gist
+        if cell_len(said.gist) <= room
+        else set_cell_size(said.gist, max(0, room - 1)).rstrip() + "…"
+    )
     line.append(gist, "bold" if said.level is Level.RED else "")
     return line
 
@@ -158,4 +162,9 @@ def lower_part(standing: Standing) -> Group:
     for channel, (name, english) in MEANS.items():
         below.append(f"  {name} {english} ", "dim")
         below.append(f"{standing.told.get(channel, 0):,}", "bold")
-    return Group(Rule(f"[bold white on dark_orange3] {MARK} [/] exercise on simulated data"), above, below)
+    return Group(banner(), above, below)
+
+
+def banner() -> Rule:
+    """What all of it is."""
+    return Rule(f"[bold white on dark_orange3] {MARK} [/] exercise on simulated data", style="dark_orange3")
