@@ -18,7 +18,7 @@ from ingest.arrival import Arrival, Settled
 from runtime.configuration.loading import Configuration, load
 from runtime.demo.feeder import Feeder, Spoken, in_arrays, simulated_storm, spoken
 from runtime.demo.pace import PacedClock
-from runtime.demo.people import People, free_port
+from runtime.demo.people import TOKEN, People, free_port
 from runtime.demo.screen import MARK, Screen, Standing
 from runtime.demo.summary import show, summarise, write_page
 from runtime.demo.told import Told
@@ -119,7 +119,12 @@ def demonstrate(
             soft_wrap=True,
         )
         if keep and not stopped.is_set():
-            console.print(f"the storm goes on at its usual speed on {page}; Ctrl-C ends it", highlight=False)
+            console.print(
+                f"the storm goes on at its usual speed on {page}; Ctrl-C ends it\n"
+                f"to act on it from another terminal: FENGHUO_TOKEN={TOKEN} .venv/bin/fenghuo alerts list --url {page}",
+                highlight=False,
+                soft_wrap=True,
+            )
             rest = spoken(scenario, start + LENGTH_US, scenario.stop_us)
             _play(process, rest, clock, 1.0, show_standing, stopped)
             stopped.wait()
