@@ -14,6 +14,8 @@ from typing import Any
 
 from alerting.ledger.queries import StateChange
 from alerting.render import Places
+from alerting.render.quake import table_of
+from alerting.render.zh import spoken_level
 from console import wording, words
 from console.site import Site
 from console.told import Told
@@ -103,7 +105,7 @@ class Board:
 
     def summary(self, alert: Alert, language: Language) -> dict[str, Any]:
         """One alert as a list shows it."""
-        level = alert.previous_level if alert.type == "cancel" else alert.level
+        level = spoken_level(alert)
         first = alert.references[0].issued_at if alert.references else alert.issued_at
         return {
             "id": alert.id,
@@ -114,7 +116,7 @@ class Board:
             "level_words": words.level(level, language),
             "over": alert.type == "cancel",
             "place": self.places.full(alert.area),
-            "measured": wording.measured(alert, self.places, language),
+            "measured": wording.measured(alert, self.places, language, from_micros(self._site.now_us())),
             "since": wording.clock(first),
             "issued": wording.clock(alert.issued_at),
             "missing": wording.clock(alert.missing_since),
@@ -124,15 +126,22 @@ class Board:
             "position": alert.position,
         }
 
-    def _fill(self, alert: Alert) -> Sequence[str]:
-        """Codes to be coloured on a map: the parts that it covers, or the whole where it covers all or names none."""
+    def _fill(self, alert: Alert) -> list[tuple[str, str]]:
+        """Codes to be coloured on a map, each with its colour: the parts that the alert covers, or the whole.
+
+        A quake is one alert for the whole city: its parts have the levels of its table.
+        """
         areas = self._site.bundle.areas
-        parts = [code for code in alert.areas if code != alert.area and code in areas]
-        children = areas.children(alert.area)
-        if not parts or set(children) <= set(parts):
-            return (alert.area,)
-        tops = {areas[code].tier.rank for code in parts}
-        return [code for code in parts if areas[code].tier.rank == min(tops)]
+        colour = Level(spoken_level(alert)).colour
+        table = table_of(alert) if alert.hazard is Hazard.EARTHQUAKE and alert.type != "cancel" else {}
+        levels = {code: int(line.get("level") or 0) for code, line in table.items() if code in areas}
+        parts = list(levels) or [code for code in alert.areas if code != alert.area and code in areas]
+        if not parts or (not levels and set(areas.children(alert.area)) <= set(parts)):
+            return [(alert.area, colour)]
+        tiers = {areas[code].tier for code in parts}
+        tier = Tier.TOWNSHIP if levels and Tier.TOWNSHIP in tiers else min(tiers, key=lambda one: one.rank)
+        shown = [code for code in parts if areas[code].tier is tier]
+        return [(code, Level(levels[code]).colour if levels else colour) for code in shown]
 
     def _instrument(self, alert: Alert, language: Language) -> dict[str, Any]:
         stations = [str(one) for one in alert.evidence.get("stations", [])]

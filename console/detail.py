@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from alerting.render.zh import spoken_level
 from console import wording, words
 from console.board import GROUPS, Board
 from console.site import Site
@@ -75,7 +76,7 @@ def _version(notice: Notice, chain: str) -> int:
 
 
 def _version_of(alert: Alert, language: Language) -> dict[str, Any]:
-    level = alert.previous_level if alert.type == "cancel" else alert.level
+    level = spoken_level(alert)
     sick = alert.hazard is Hazard.STATION
     return {
         "version": alert.version,

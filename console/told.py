@@ -9,8 +9,8 @@ import threading
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
-from alerting.ledger import Ledger
 from alerting.ledger.queries import StateChange
 from schemas.area import Tier
 from schemas.notice import NoticeState
@@ -24,6 +24,12 @@ _LEFT = frozenset(
     {NoticeState.SENT, NoticeState.DELIVERED, NoticeState.FAILED, NoticeState.UNKNOWN, NoticeState.PARKED}
 )
 """States that are news: something left, arrived, or did not."""
+
+
+class Changes(Protocol):
+    """A ledger, as far as this follows it."""
+
+    def state_changes(self, after: int = 0, limit: int = 1000) -> list[StateChange]: ...
 
 
 @dataclass(slots=True)
@@ -44,7 +50,7 @@ class Told:
         Of each recipient its tier.
     """
 
-    def __init__(self, ledger: Ledger, tiers: Mapping[str, Tier]) -> None:
+    def __init__(self, ledger: Changes, tiers: Mapping[str, Tier]) -> None:
         self._ledger = ledger
         self._tiers = tiers
         self._read_to = 0

@@ -50,7 +50,6 @@ class Watch:
         seen: tuple[int, int] | None = None
         away = False
         while True:
-            self._site.feed.publish("clock", {"now": rfc3339(self._site.now_us())})
             try:
                 await run_in_threadpool(self._board.refresh)
                 away = False
@@ -62,4 +61,6 @@ class Watch:
             if seen is not None and revision != seen:
                 self._site.feed.publish("board", {"revision": self._board.revision})
             seen = revision
+            # Last: who has heard the clock is told of every change from now on.
+            self._site.feed.publish("clock", {"now": rfc3339(self._site.now_us())})
             await asyncio.sleep(_EVERY_S)

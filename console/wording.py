@@ -7,6 +7,7 @@ Out     short sentences and (label, value) rows; never a level as a number
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from alerting.render import Places, en, zh
@@ -78,14 +79,17 @@ _TESTS = {
 }
 
 
-def measured(alert: Alert, places: Places, language: Language) -> str:
-    """What was measured, as the alert's own texts say it, without the place; the description of a person's warning."""
+def measured(alert: Alert, places: Places, language: Language, now: datetime) -> str:
+    """What was measured, as the alert's own texts say it, without the place; the description of a person's warning.
+
+    Seconds until the shaking are those from `now`: a page stands longer than a message.
+    """
     if alert.hazard is Hazard.STATION:
         return fault(alert, language)[1]
     if alert.origin != "detector":
         return alert.description
     figures = en.figures if language == "en" else zh.figures
-    text = figures(alert, places, alert.issued_at)
+    text = figures(alert, places, now)
     return text.removeprefix(places.full(alert.area)).lstrip("，, ")
 
 

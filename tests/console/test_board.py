@@ -13,7 +13,7 @@ from console.told import Told
 from schemas.area import Tier
 from schemas.hazard import Hazard
 from schemas.notice import NoticeState
-from schemas.times import DAY, HOUR, MINUTE, SECOND, from_micros
+from schemas.times import DAY, HOUR, MINUTE, SECOND, from_micros, rfc3339
 from tests.alerting import town
 from tests.alerting.ledger.making import an_act
 from tests.console.conftest import NOW, a_silent_station, an_alert_of, told
@@ -84,7 +84,36 @@ def test_english_is_worded_too(office, board):
     ],
 )
 def test_a_map_colours_the_largest_parts_that_are_named(office, board, area, areas, fill):
-    assert list(board.summary(an_alert_of(area=area, areas=areas), "zh")["fill"]) == fill
+    assert board.summary(an_alert_of(area=area, areas=areas), "zh")["fill"] == [
+        (code, "orange") for code in fill
+    ]
+
+
+def test_a_quake_colours_each_part_by_what_is_expected_there(office, board):
+    quake = an_alert_of(
+        Hazard.EARTHQUAKE,
+        4,
+        town.CITY,
+        evidence={
+            "origin_at": rfc3339(NOW - 8 * SECOND),
+            "magnitude": 5.3,
+            "areas": {
+                town.COUNTY: {"level": 4, "intensity": 7.1, "s_arrival_at": rfc3339(NOW - SECOND)},
+                town.OTHER_COUNTY: {"level": 2, "intensity": 4.6, "s_arrival_at": rfc3339(NOW + 7 * SECOND)},
+                town.TOWNSHIP: {"level": 4, "intensity": 7.0, "s_arrival_at": rfc3339(NOW - SECOND)},
+                town.OTHER_TOWNSHIP: {
+                    "level": 1,
+                    "intensity": 4.0,
+                    "s_arrival_at": rfc3339(NOW + 8 * SECOND),
+                },
+            },
+        },
+    )
+    summary = board.summary(quake, "zh")
+    assert summary["fill"] == [(town.TOWNSHIP, "red"), (town.OTHER_TOWNSHIP, "blue")]
+    assert "地震波约7秒后到达" in summary["measured"]
+    office.now = NOW + 10 * SECOND  # a page stands longer than a message: no countdown that is over
+    assert "秒后到达" not in board.summary(quake, "zh")["measured"]
 
 
 def test_a_list_is_capped_and_the_rest_is_a_number(office, board, monkeypatch):
@@ -115,7 +144,12 @@ def test_an_acknowledged_version_says_so_until_the_next(office, board):
 def test_the_ledger_is_asked_at_most_a_few_times_a_second(office, monkeypatch):
     asked: list[int] = []
     real = office.ledger.alerts_in_force
-    monkeypatch.setattr(office.ledger, "alerts_in_force", lambda now: asked.append(now) or real(now))
+
+    def counted(now):
+        asked.append(now)
+        return real(now)
+
+    monkeypatch.setattr(office.ledger, "alerts_in_force", counted)
     began_s = time.monotonic()
     for _ in range(200):
         office.app.state.board.picture("zh")

@@ -272,7 +272,7 @@ def test_the_health_light_tells_what_is_wrong(chromium, served, office):
     def sick(page: Page):
         expect(page.locator("#health")).to_have_attribute("data-state", "sick")
         expect(page.locator("#health-words")).to_have_text("运行异常")
-        page.hover("#health")
+        expect(page.locator("#faults")).to_be_visible()
         expect(page.locator("#faults")).to_contain_text("disk full")
 
     chromium.visit(served, sick)

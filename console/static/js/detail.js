@@ -25,11 +25,13 @@ export function refreshDetail() {
 /** Close it, and give the focus back. */
 export function closeDetail() {
   if (open === null) return;
+  // The lists are drawn anew when something changes: the card that opened this may be another element by now.
+  const card = document.querySelector(`main [data-id="${CSS.escape(open)}"]:not(#detail)`);
   open = null;
   byId("detail").hidden = true;
   byId("detail").dataset.id = "";
   closed();
-  if (opener?.isConnected) opener.focus();
+  (opener?.isConnected ? opener : card)?.focus();
   opener = null;
 }
 

@@ -24,7 +24,9 @@ export function draw(context, land, view, { alerts, sick, hidden, chosen, hovere
   drawLand(context, land, scale);
   const ordered = [...alerts].sort((a, b) => ORDER.indexOf(a.level) - ORDER.indexOf(b.level));
   for (const alert of ordered) tint(context, land, alert);
-  for (const alert of ordered) fill(context, land, alert, scale);
+  const parts = ordered.flatMap((alert) => alert.fill);
+  parts.sort((a, b) => ORDER.indexOf(a[1]) - ORDER.indexOf(b[1]));
+  for (const [code, level] of parts) fill(context, land.areas.get(code), level, scale);
   drawBorders(context, land, scale);
   for (const alert of ordered) if (alert.id === chosen) ring(context, land, alert, scale);
   const inPixels = () => context.setTransform(ratio, 0, 0, ratio, 0, 0);
@@ -72,24 +74,23 @@ function drawBorders(context, land, scale) {
 
 function tint(context, land, alert) {
   const whole = land.areas.get(alert.area);
-  if (!whole?.path || alert.fill.includes(alert.area)) return;
+  if (!whole?.path || alert.fill.some(([code]) => code === alert.area)) return;
   context.fillStyle = TINTS[alert.level] ?? TINTS.blue; // the whole is warned, its parts hold the alert up
   context.fill(whole.path);
 }
 
-function fill(context, land, alert, scale) {
-  context.fillStyle = AREAS[alert.level] ?? AREAS.blue;
-  for (const code of alert.fill) {
-    const area = land.areas.get(code);
-    if (area?.path) context.fill(area.path);
-    else if (area) context.fillRect(area.x - 5 / scale, area.y - 5 / scale, 10 / scale, 10 / scale);
-  }
+function fill(context, area, level, scale) {
+  if (!area) return;
+  context.fillStyle = AREAS[level] ?? AREAS.blue;
+  if (area.path) context.fill(area.path);
+  else context.fillRect(area.x - 5 / scale, area.y - 5 / scale, 10 / scale, 10 / scale);
 }
 
 function ring(context, land, alert, scale) {
   context.strokeStyle = "#ffffff";
   context.lineWidth = 2.2 / scale;
-  for (const code of new Set([alert.area, ...alert.fill])) {
+  const codes = alert.fill.length > 60 ? [] : alert.fill.map(([code]) => code);
+  for (const code of new Set([alert.area, ...codes])) {
     const path = land.areas.get(code)?.path;
     if (path) context.stroke(path);
   }

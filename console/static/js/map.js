@@ -113,7 +113,7 @@ export function startMap({ onOpen }) {
     context.setTransform(1, 0, 0, 1, 0, 0);
     const area = land.at(x, y, context);
     const codes = new Set(area ? land.lineage(area.code).map((one) => one.code) : []);
-    return { station: nearest, area, alerts: shown.alerts.filter((alert) => alert.fill.some((code) => codes.has(code))) };
+    return { station: nearest, area, alerts: shown.alerts.filter((alert) => alert.fill.some(([code]) => codes.has(code))) };
   }
 
   function point(at) {
@@ -199,7 +199,7 @@ export function startMap({ onOpen }) {
       const alert = shown.alerts.find((one) => one.id === id);
       if (land && alert) {
         before ??= { scale: view.scale, x: view.x, y: view.y, moved };
-        const boxes = [alert.area, ...alert.fill].map((code) => land.areas.get(code)?.box).filter(Boolean);
+        const boxes = [alert.area, ...alert.fill.map(([code]) => code)].map((code) => land.areas.get(code)?.box).filter(Boolean);
         // The alert's page opens beside: look once it is there.
         if (boxes.length) setTimeout(() => shown.chosen === id && goTo(boxes), 60);
       } else if (id === null && before) {
