@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from contextlib import suppress
 
 from amqtt.broker import Broker
 
@@ -37,18 +38,23 @@ class InProcessBroker:
         for name in ("amqtt", "transitions"):
             logging.getLogger(name).setLevel(logging.ERROR)
         self._thread.start()
-        self._ready.wait(_READY_S)
+        if not self._ready.wait(_READY_S):
+            raise OSError(f"the broker did not listen on {self._host}:{self._port} within {_READY_S} s")
         if self._failure is not None:
             raise OSError(f"the broker cannot listen on {self._host}:{self._port}: {self._failure}")
 
     def stop(self) -> None:
         """Close all connections and end."""
-        self._loop.call_soon_threadsafe(self._stop.set)
+        with suppress(RuntimeError):  # it has ended by itself, and health said so when its clients were lost
+            self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(timeout=_READY_S)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        self._loop.run_until_complete(self._serve())
+        try:
+            self._loop.run_until_complete(self._serve())
+        finally:
+            self._loop.close()
 
     async def _serve(self) -> None:
         broker = Broker(

@@ -59,7 +59,7 @@ class Dispatching:
         addresses = configuration.addresses
         self._dispatcher: Dispatcher | None = None
         self._connection = None if mqtt is None else _connection(mqtt, password, f"{mqtt.client_id}-{worker}")
-        self._ready = threading.Event()
+        self._stopping = threading.Event()
         self._failure: BaseException | None = None
 
         def make() -> Dispatcher:
@@ -102,6 +102,7 @@ class Dispatching:
 
     def stop(self) -> None:
         """Finish and record what is being sent, then end."""
+        self._stopping.set()
         if self._dispatcher is not None:
             self._dispatcher.stop()
         self._thread.join()
@@ -128,6 +129,8 @@ class Dispatching:
     async def _serve(self) -> None:
         # Made inside the loop that runs it: channels keep what belongs to one loop.
         self._dispatcher = self._make()
+        if self._stopping.is_set():  # before there was a dispatcher to tell
+            return
         await self._dispatcher.run()
 
 

@@ -11,37 +11,48 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import faust
-from aiokafka.errors import KafkaError
-from sqlalchemy.exc import SQLAlchemyError
 
-from alerting.ledger import Ledger
-from runtime.association import STOPPING_FAULTS, Association
+from alerting.ledger import Fenced, Ledger
+from runtime.association import PASSING_FAULTS, Association
 from runtime.configuration.loading import Configuration
 from runtime.pipeline import Decisions
 from runtime.topics import DEAD, FINDINGS, LOG, MAX_RECORD_BYTES, PARTITIONS, alerts_topic
 from schemas.alert import Alert, Status
 from schemas.area import TIERS
-from schemas.log import Positioned, UnreadableRecord, decode_record
+from schemas.log import Positioned, decode_record
 
 log = logging.getLogger("fenghuo")
 
 BATCH, WITHIN_S = 200, 0.02
 CHECK_S = 1.0
+FENCED_S = 15.0
+"""Longer than a member of the group can be away without being told so."""
 _AWAY_S = 1.0
 
 
 @dataclass(slots=True)
 class _Area:
-    """One association area of a partition that is ours, and what is not acknowledged yet."""
+    """One association area of a partition that is ours.
 
-    association: Association
-    waiting: list[tuple[int, Any]] = field(default_factory=list)
+    Attributes
+    ----------
+    association
+        None until it is opened, and after another worker has fenced it.
+    rests_until_s
+        When it may be opened again, by the machine's running time.
+    """
+
+    partition: int
+    association: Association | None = None
+    rests_until_s: float = 0.0
     stopped: bool = False
 
 
@@ -52,6 +63,8 @@ class Worker:
     ----------
     publish
         Sends a message (topic, key, value) to Kafka; done when the brokers have acknowledged it.
+    generation
+        The generation of the assignment that holds now.
     """
 
     def __init__(
@@ -59,60 +72,123 @@ class Worker:
         configuration: Configuration,
         ledger: Ledger,
         publish: Callable[[str, str, bytes], Awaitable[object]],
+        generation: Callable[[], int],
     ) -> None:
         self._bundle = configuration.bundle
         self._ledger = ledger
         self._send = publish
+        self._generation = generation
+        self._over: int | None = None
+        """The generation that was let go while the next is not there yet."""
         self._unsent: list[tuple[str, str, bytes]] = []
         """What was decided and is not on its topic yet; a checkpoint waits for it, or a crash would lose it."""
-        self._areas: dict[tuple[int, str], _Area] = {}
+        self._areas: dict[str, _Area] = {}
+        self._waiting: dict[int, deque[Any]] = {}
+        """By partition, in order: events that are not acknowledged yet."""
+        self._blocked: set[int] = set()
+        """Partitions of an area that has stopped: nothing behind it can be acknowledged, so nothing is kept for that."""
         self._lock = asyncio.Lock()
         ledger.store_bundle(self._bundle.hash, self._bundle.canonical)
 
-    async def take(self, events: list[Any]) -> None:
-        """Process a batch; nothing leaves here but cancellation."""
-        groups: dict[tuple[int, str], list[Any]] = {}
-        for event in events:
-            groups.setdefault((event.message.partition, event.message.key.decode()), []).append(event)
-        async with self._lock:
-            for key, group in groups.items():
-                await self._take_area(key, group)
+    async def take(self, events: Sequence[Any]) -> None:
+        """Process a batch; returns when it is taken or no longer ours. Nothing leaves here but cancellation."""
+        arrived = False
+        while True:
+            async with self._lock:
+                # What was fetched before the partitions changed hands is another's, or comes again: it must neither
+                # fence that other nor be taken ahead of what lies before it.
+                events = [event for event in events if self._is_ours(event)]
+                if not arrived:
+                    self._keep(events)
+                    arrived = True
+                reason = await self._take_areas(events)
+                await self._try_to_send()
+                await self._save_all(now=False)
+            if reason is None:
+                return
+            log.error("worker.waiting reason=%s", reason)
+            await asyncio.sleep(_AWAY_S)
 
     async def checkpoint(self, *, now: bool = False) -> None:
         """Save what is due and acknowledge what the checkpoints include."""
         async with self._lock:
-            for area in self._areas.values():
-                await self._save(area, now=now)
+            for code, area in self._areas.items():
+                if area.association is None and not area.stopped:
+                    await self._take_area(code, area, [])
+            await self._save_all(now=now)
 
     async def let_go(self) -> None:
         """Partitions have changed hands: forget everything; whoever has an area now draws a newer epoch."""
         async with self._lock:
+            self._over = self._generation()
             self._areas.clear()
+            self._waiting.clear()
+            self._blocked.clear()
 
-    async def _take_area(self, key: tuple[int, str], events: list[Any]) -> None:
-        area = await self._area(key)
-        area.waiting += [(event.message.offset + 1, event) for event in events]
+    async def begin(self) -> None:
+        """Partitions were given to us, in a generation of their own."""
+        self._over = None
+
+    def _is_ours(self, event: Any) -> bool:
+        generation: int = event.message.generation_id
+        return generation == self._generation() and generation != self._over
+
+    def _keep(self, events: Sequence[Any]) -> None:
+        for event in events:
+            if event.message.partition not in self._blocked:
+                self._waiting.setdefault(event.message.partition, deque()).append(event)
+
+    async def _take_areas(self, events: Sequence[Any]) -> str | None:
+        """Give each area its events; why some must be given again, or None."""
+        groups: dict[str, list[Any]] = {}
+        for event in events:
+            groups.setdefault(_area_of(event), []).append(event)
+        reasons = []
+        for code, group in groups.items():
+            area = self._areas.setdefault(code, _Area(group[0].message.partition))
+            reasons.append(await self._take_area(code, area, group))
+        return next((reason for reason in reasons if reason is not None), None)
+
+    async def _take_area(self, code: str, area: _Area, events: Sequence[Any]) -> str | None:
         if area.stopped:
-            return
+            return None
+        if time.monotonic() < area.rests_until_s:
+            return f"another worker holds area {code}; waiting whether it is ours still"
         try:
-            records = [Positioned(e.message.offset + 1, decode_record(e.message.value)) for e in events]
-            while True:
-                try:
-                    await asyncio.to_thread(area.association.take, records)
-                    break
-                except SQLAlchemyError as error:
-                    log.error("worker.ledger_away area=%s reason=%s; waiting", key[1], error)
-                    await asyncio.sleep(_AWAY_S)
-            await self._save(area, now=False)
-        except (*STOPPING_FAULTS, UnreadableRecord) as error:
-            area.stopped = True
-            log.critical("worker.area_stopped area=%s reason=%s", key[1], error)
+            if area.association is None:
+                area.association = await asyncio.to_thread(self._open, code)
+                # Also what was taken before the area was lost and is in no checkpoint.
+                kept = [event for event in self._waiting.get(area.partition, ()) if _area_of(event) == code]
+                newest = kept[-1].message.offset if kept else -1
+                events = [*kept, *(event for event in events if event.message.offset > newest)]
+            behind = area.association.position
+            records = [
+                Positioned(event.message.offset + 1, decode_record(event.message.value))
+                for event in events
+                if event.message.offset + 1 > behind
+            ]
+            await asyncio.to_thread(area.association.take, records)
+        except PASSING_FAULTS as error:
+            return f"area {code}: {error}; nothing is lost"
+        except Fenced as error:
+            self._fence(code, area, error)
+        except Exception as error:  # noqa: BLE001 - Faust would acknowledge what an exception leaves behind
+            self._stop(code, area, error)
+        return None if area.association is not None or area.stopped else f"area {code} is fenced"
 
-    async def _area(self, key: tuple[int, str]) -> _Area:
-        if key not in self._areas:
-            association = await asyncio.to_thread(self._open, key[1])
-            self._areas[key] = _Area(association)
-        return self._areas[key]
+    def _fence(self, code: str, area: _Area, error: Fenced) -> None:
+        """Let an area rest: a worker that woke from a pause learns by then that its partitions are another's."""
+        if area.partition in self._blocked:
+            self._stop(code, area, error)  # what it would have to take again was not kept
+            return
+        log.error("worker.fenced area=%s reason=%s", code, error)
+        area.association = None
+        area.rests_until_s = time.monotonic() + FENCED_S
+
+    def _stop(self, code: str, area: _Area, error: Exception) -> None:
+        area.stopped = True
+        log.critical("worker.area_stopped area=%s reason=%s: %s", code, type(error).__name__, error)
+        self._blocked.add(area.partition)
 
     def _open(self, code: str) -> Association:
         return Association(
@@ -124,35 +200,52 @@ class Worker:
             epoch=self._ledger.draw_epoch(code),
         )
 
-    async def _save(self, area: _Area, *, now: bool) -> None:
-        association = area.association
-        if area.stopped:
+    async def _save_all(self, *, now: bool) -> None:
+        for code, area in self._areas.items():
+            if area.association is not None and not area.stopped:
+                await self._save(code, area, area.association, now=now)
+        self._acknowledge()
+
+    async def _save(self, code: str, area: _Area, association: Association, *, now: bool) -> None:
+        if not (now or association.checkpoint_is_due()) or not await self._try_to_send():
             return
         try:
-            if now or association.checkpoint_is_due():
-                await self._send_all()
-                await asyncio.to_thread(association.checkpoint)
-        except SQLAlchemyError as error:
-            log.error(
-                "worker.ledger_away area=%s reason=%s; nothing is acknowledged", association.code, error
-            )
-            return
-        except KafkaError as error:
-            log.error("worker.not_published reason=%s; nothing is acknowledged", error)
-            return
-        except STOPPING_FAULTS as error:
-            area.stopped = True
-            log.critical("worker.area_stopped area=%s reason=%s", association.code, error)
-            return
-        while area.waiting and area.waiting[0][0] <= association.saved_position:
-            _, event = area.waiting.pop(0)
-            event.ack()
+            await asyncio.to_thread(association.checkpoint)
+        except PASSING_FAULTS as error:
+            log.error("worker.ledger_away area=%s reason=%s; nothing is acknowledged", code, error)
+        except Fenced as error:
+            self._fence(code, area, error)
+        except Exception as error:  # noqa: BLE001 - see _take_area
+            self._stop(code, area, error)
 
-    async def _send_all(self) -> None:
+    def _acknowledge(self) -> None:
+        """Acknowledge what checkpoints include, each partition strictly in its order.
+
+        Faust commits up to the first gap behind what it was last told, and takes a single event that is missing at the
+        beginning for none: one area's event before another's earlier one would commit that away.
+        """
+        for kept in self._waiting.values():
+            while kept and self._is_saved(kept[0]):
+                kept.popleft().ack()
+
+    def _is_saved(self, event: Any) -> bool:
+        area = self._areas.get(_area_of(event))
+        return (
+            area is not None
+            and area.association is not None
+            and event.message.offset + 1 <= area.association.saved_position
+        )
+
+    async def _try_to_send(self) -> bool:
         """Put on the topics what is not there yet; what fails stays for the next time, and is told twice rather than never."""
         unsent = self._unsent[:]
-        await asyncio.gather(*[self._send(*message) for message in unsent])
+        try:
+            await asyncio.gather(*[self._send(*message) for message in unsent])
+        except Exception as error:  # noqa: BLE001 - whatever kept it from its topic, it is not there
+            log.error("worker.not_published reason=%s; nothing is acknowledged", error)
+            return False
         del self._unsent[: len(unsent)]
+        return True
 
     def _publish(self, topic: str, key: str, value: bytes) -> None:
         self._unsent.append((topic, key, value))
@@ -218,7 +311,7 @@ def make_app(
     async def publish(name: str, key: str, value: bytes) -> None:
         await (await out[name].send(key=key.encode(), value=value))
 
-    worker = Worker(configuration, ledger, publish)
+    worker = Worker(configuration, ledger, publish, lambda: app.consumer_generation_id)
 
     @app.agent(topic, concurrency=1)
     async def over_the_log(stream: faust.StreamT[bytes]) -> None:
@@ -234,7 +327,15 @@ def make_app(
         await worker.checkpoint(now=True)
         await worker.let_go()
 
+    @app.on_partitions_assigned.connect  # type: ignore[arg-type]
+    async def begin(_app: Any, assigned: Any, **_: Any) -> None:
+        await worker.begin()
+
     return app
+
+
+def _area_of(event: Any) -> str:
+    return (event.message.key or b"").decode(errors="replace")
 
 
 def _topics_out() -> list[str]:

@@ -1,16 +1,19 @@
 """The gateway: readings from MQTT and from the Kafka topic `readings` into the topic `log`.
 
 The intake is the embedded engine's; only the log that it writes is another. It writes a tick for each association
-area that has been quiet for a second, so that the workers' time goes on.
+area that has been quiet for a second of the machine's, however fast the log's clock runs, so that the workers' time
+goes on.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from alerting.ledger import Ledger
 from ingest.sources.kafka import KafkaSource
 from ingest.sources.mqtt import MqttSource
+from runtime.acknowledging import Acknowledger
 from runtime.clock import Clock
 from runtime.configuration.loading import Configuration
 from runtime.intake import Intake
@@ -18,9 +21,9 @@ from runtime.kafkalog import KafkaLog
 from runtime.topics import make_topics
 from schemas.log import Record
 from schemas.reject import Reject
-from schemas.times import SECOND, Micros
+from schemas.times import Micros
 
-TICK_AFTER_US = 1 * SECOND
+TICK_AFTER_S = 1.0
 
 
 class Gateway:
@@ -55,6 +58,9 @@ class Gateway:
         self.kafka = KafkaSource(bootstrap, self.intake.submit)
         mqtt = settings.brokers.mqtt
         self.mqtt = None if mqtt is None else MqttSource(mqtt, self.intake.submit, password)
+        self.acknowledger = None if self.mqtt is None else Acknowledger(self.mqtt)
+        if self.acknowledger is not None:
+            self.intake.on_durable = self.acknowledger.note
 
     def start(self) -> None:
         """Name the configuration in every area's log, then begin to take readings."""
@@ -63,12 +69,15 @@ class Gateway:
         for written in self.intake.configure(self._bundle):
             written.result()
         self.kafka.start()
-        if self.mqtt is not None:
+        if self.mqtt is not None and self.acknowledger is not None:
+            self.acknowledger.start()
             self.mqtt.start()
 
     def stop(self) -> None:
         """Take no more, write what was taken, end."""
-        if self.mqtt is not None:
+        self.intake.close_door()
+        if self.mqtt is not None and self.acknowledger is not None:
+            self.acknowledger.stop()
             self.mqtt.stop()
         self.kafka.stop()
         self.intake.stop()
@@ -80,15 +89,18 @@ class _LastWritten:
 
     def __init__(self, log: KafkaLog, clock: Clock) -> None:
         self._log = log
-        self._began_us = clock.now_us()
-        self._last: dict[str, Micros] = {}
+        self._clock = clock
+        self._began_s = time.monotonic()
+        self._last_s: dict[str, float] = {}
 
     def append(self, records: Sequence[tuple[str, Micros, Record]]) -> None:
         self._log.append(records)
-        self._last.update({area: at_us for area, at_us, _ in records})
+        self._last_s.update(dict.fromkeys((area for area, _, _ in records), time.monotonic()))
 
-    def due(self, area: str) -> Micros:
-        return self._last.get(area, self._began_us) + TICK_AFTER_US
+    def due(self, area: str) -> Micros | None:
+        """Now, where the area has been quiet for long enough."""
+        quiet_s = time.monotonic() - self._last_s.get(area, self._began_s)
+        return self._clock.now_us() if quiet_s >= TICK_AFTER_S else None
 
 
 class _KeptTwice:

@@ -28,13 +28,8 @@ class KafkaLog:
     """Appends to `log` and keeps rejects; nothing returns before the brokers have acknowledged it."""
 
     def __init__(self, bootstrap: Sequence[str]) -> None:
-        self._producer = KafkaProducer(
-            bootstrap_servers=list(bootstrap),
-            acks="all",
-            enable_idempotence=True,
-            linger_ms=0,
-            max_request_size=MAX_RECORD_BYTES,
-        )
+        self._bootstrap = list(bootstrap)
+        self._producer: KafkaProducer | None = self._connect()
         self._partitions: int | None = None
         self._lock = threading.Lock()
 
@@ -49,43 +44,76 @@ class KafkaLog:
         """
         with self._lock:
             try:
-                partitions = self._partition_count()
-                sent = [
-                    self._producer.send(
-                        LOG,
-                        encode_record(record),
-                        key=area.encode(),
-                        partition=partition_of(area, partitions),
-                    )
-                    for area, _, record in records
-                ]
-                self._acknowledged(sent)
-            except KafkaError as error:
-                raise LogFull(f"Kafka does not acknowledge: {error}") from error
-
-    def add_rejects(self, rejects: Sequence[Reject]) -> None:
-        """Keep rejects on `readings.rejected`."""
-        with self._lock:
-            try:
+                producer = self._connected()
+                partitions = self._partition_count(producer)
                 self._acknowledged(
+                    producer,
                     [
-                        self._producer.send(REJECTED, r.model_dump_json().encode(), key=r.id.encode())
-                        for r in rejects
-                    ]
+                        producer.send(
+                            LOG,
+                            encode_record(record),
+                            key=area.encode(),
+                            partition=partition_of(area, partitions),
+                        )
+                        for area, _, record in records
+                    ],
                 )
             except KafkaError as error:
-                raise LogFull(f"Kafka does not acknowledge: {error}") from error
+                raise self._full(error) from error
+
+    def add_rejects(self, rejects: Sequence[Reject]) -> None:
+        """Keep rejects on `readings.rejected`.
+
+        Raises
+        ------
+        LogFull
+            As of `append`.
+        """
+        with self._lock:
+            try:
+                producer = self._connected()
+                self._acknowledged(
+                    producer,
+                    [
+                        producer.send(REJECTED, r.model_dump_json().encode(), key=r.id.encode())
+                        for r in rejects
+                    ],
+                )
+            except KafkaError as error:
+                raise self._full(error) from error
 
     def close(self) -> None:
         """Close the connections; everything was acknowledged before."""
-        self._producer.close(timeout=5)
+        if self._producer is not None:
+            self._producer.close(timeout=5)
 
-    def _partition_count(self) -> int:
+    def _connect(self) -> KafkaProducer:
+        return KafkaProducer(
+            bootstrap_servers=self._bootstrap,
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=0,
+            max_request_size=MAX_RECORD_BYTES,
+        )
+
+    def _connected(self) -> KafkaProducer:
+        if self._producer is None:
+            self._producer = self._connect()
+        return self._producer
+
+    def _full(self, error: KafkaError) -> LogFull:
+        # An idempotent producer that has lost its place refuses everything from then on: the next try gets a new one.
+        if self._producer is not None:
+            self._producer.close(timeout=0)
+            self._producer = None
+        return LogFull(f"Kafka does not acknowledge: {error}")
+
+    def _partition_count(self, producer: KafkaProducer) -> int:
         if self._partitions is None:
-            self._partitions = len(self._producer.partitions_for(LOG))
+            self._partitions = len(producer.partitions_for(LOG))
         return self._partitions
 
-    def _acknowledged(self, sent: list[Any]) -> None:
-        self._producer.flush(timeout=_ACKNOWLEDGED_S)
+    def _acknowledged(self, producer: KafkaProducer, sent: list[Any]) -> None:
+        producer.flush(timeout=_ACKNOWLEDGED_S)
         for future in sent:
             future.get(timeout=_ACKNOWLEDGED_S)

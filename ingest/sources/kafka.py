@@ -15,7 +15,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
 
 from ingest.arrival import Arrival, Settled, Submit
@@ -61,9 +60,9 @@ class KafkaSource:
         while not self._stopping.is_set():
             try:
                 self._consume()
-            except KafkaError as error:
+            except Exception as error:  # noqa: BLE001 - a source that ended in silence would be missed by nobody
                 self.connected.clear()
-                log.error("kafka.lost reason=%s; trying again", error)
+                log.error("kafka.lost reason=%s: %s; trying again", type(error).__name__, error)
                 self._stopping.wait(_RETRY_S)
 
     def _consume(self) -> None:

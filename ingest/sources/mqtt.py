@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from pydantic import BaseModel, ConfigDict, Field
@@ -100,6 +100,13 @@ class MqttSource:
         self._client.disconnect()
         self._client.loop_stop()
 
+    def publish_retained(self, topic: str, body: bytes) -> bool:
+        """Send a message at most once, retained; False where it cannot go just now."""
+        if not self.connected.is_set():
+            return False
+        sent = self._client.publish(topic, body, qos=0, retain=True)
+        return sent.rc is MQTTErrorCode.MQTT_ERR_SUCCESS
+
     def _on_connect(self, client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         if reason.is_failure:
             log.error(
@@ -130,12 +137,16 @@ class MqttSource:
         self.connected.clear()
 
     def _on_message(self, _client: Any, _data: Any, message: mqtt.MQTTMessage) -> None:
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:  # it would end the client's thread: let the payload be judged by itself
+            topic = "?"
         self._submit(
             Arrival(
                 bytes(message.payload),
-                f"mqtt:{message.topic}",
+                f"mqtt:{topic}",
                 self._acknowledge(message.mid, message.qos),
-                named_by(message.topic),
+                named_by(topic),
             )
         )
 

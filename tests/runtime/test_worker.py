@@ -1,0 +1,155 @@
+"""The worker beneath Faust: what it acknowledges, and what a rebalance, a fence or an absent ledger does to it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from alerting.ledger import Ledger
+from runtime import faust_app
+from runtime.faust_app import Worker
+from schemas.act import Act
+from schemas.log import ActRecord, Record, encode_record
+from schemas.times import from_micros
+from tests.runtime.test_translation import OLD, T, rain
+
+A, B = "5119", "5120"
+
+
+class Bench:
+    """A worker over a real ledger; the test plays Faust."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self.generation = 1
+        self.acked: list[int] = []
+        self.published: list[str] = []
+        self.worker = self.new_worker()
+
+    def new_worker(self) -> Worker:
+        configuration: Any = SimpleNamespace(bundle=OLD)
+        return Worker(configuration, self.ledger, self.publish, lambda: self.generation)
+
+    async def publish(self, topic: str, _key: str, _value: bytes) -> None:
+        self.published.append(topic)
+
+    def event(self, offset: int, area: str = A, record: Record | None = None) -> Any:
+        value = encode_record(rain(OLD, "R-1", at=T + offset) if record is None else record)
+        message = SimpleNamespace(
+            partition=0, offset=offset, key=area.encode(), value=value, generation_id=self.generation
+        )
+        return SimpleNamespace(message=message, ack=lambda: self.acked.append(offset))
+
+    def act(self, offset: int) -> Any:
+        """An act that any pipeline refuses: a decision that is easy to come by."""
+        act = Act(id=f"x-{offset}", act="cancel", by="duty", at=from_micros(T), alert="a-none", version=1)
+        return self.event(offset, record=ActRecord(T + offset, act.model_dump_json().encode()))
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    with Ledger.open(str(tmp_path / "state.db")) as ledger:
+        yield Bench(ledger)
+
+
+async def test_only_what_a_checkpoint_includes_is_acknowledged(bench: Bench) -> None:
+    await bench.worker.take([bench.event(0), bench.event(1)])
+    assert bench.acked == []
+    await bench.worker.checkpoint(now=True)
+    assert bench.acked == [0, 1]
+    assert bench.ledger.load_checkpoint(A)[1] == 2
+
+
+async def test_one_areas_event_is_never_acknowledged_before_anothers_earlier_one(bench: Bench) -> None:
+    await bench.worker.take([bench.event(0, A), bench.event(1, B), bench.event(2, A)])
+    bench.ledger.draw_epoch(A)  # area A cannot save
+    await bench.worker.checkpoint(now=True)
+    assert bench.ledger.load_checkpoint(B)[1] == 2
+    assert bench.acked == []
+
+
+async def test_events_of_an_earlier_assignment_neither_fence_nor_run_ahead(bench: Bench) -> None:
+    stale = [bench.event(5), bench.event(6)]
+    await bench.worker.take([bench.event(0)])
+    await bench.worker.checkpoint(now=True)
+    await bench.worker.let_go()
+    await bench.worker.take(stale[:1])
+    bench.generation = 2
+    await bench.worker.begin()
+    await bench.worker.take(stale[1:])
+    epoch = bench.ledger.draw_epoch(A)
+    assert epoch == 2  # one was the worker's, when the area was its own
+    assert bench.ledger.load_checkpoint(A)[1] == 1
+    await bench.worker.take([bench.event(1)])
+    await bench.worker.checkpoint(now=True)
+    assert bench.ledger.load_checkpoint(A)[1] == 2
+
+
+async def test_an_area_that_was_fenced_and_is_still_ours_takes_again_what_it_had(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(faust_app, "FENCED_S", 0.1)
+    monkeypatch.setattr(faust_app, "_AWAY_S", 0.05)
+    await bench.worker.take([bench.event(0), bench.act(1)])
+    bench.ledger.draw_epoch(A)
+    await bench.worker.take([bench.act(2)])
+    await bench.worker.checkpoint(now=True)
+    assert bench.acked == [0, 1, 2]
+    assert bench.ledger.load_checkpoint(A)[1] == 3
+    assert bench.ledger.act("x-2") is not None
+
+
+async def test_a_ledger_that_is_away_is_waited_for_and_a_rebalance_meanwhile_is_not(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(faust_app, "_AWAY_S", 0.02)
+
+    def away(*_: object, **__: object) -> None:
+        raise OperationalError("select", {}, Exception("away"))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(bench.ledger, "load_checkpoint", away)
+        taking = asyncio.create_task(bench.worker.take([bench.act(0)]))
+        await asyncio.sleep(0.1)
+        assert not taking.done()
+        await asyncio.wait_for(bench.worker.let_go(), 5)
+        await asyncio.wait_for(taking, 5)
+    bench.generation = 2
+    await bench.worker.begin()
+    await bench.worker.take([bench.act(0)])
+    await bench.worker.checkpoint(now=True)
+    assert bench.acked == [0]
+
+
+async def test_an_area_that_stops_acknowledges_nothing_and_holds_up_no_other(bench: Bench) -> None:
+    broken = bench.event(1)
+    broken.message.value = b"\xff"
+    await bench.worker.take([bench.event(0, B), broken, bench.event(2, B)])
+    await bench.worker.take([bench.event(3, "5121"), bench.event(4, B)])
+    await bench.worker.checkpoint(now=True)
+    assert bench.acked == [0]
+    assert bench.ledger.load_checkpoint(B)[1] == 5
+    assert bench.ledger.load_checkpoint("5121")[1] == 4
+
+
+async def test_a_checkpoint_waits_for_the_topics(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def away(*_: object) -> None:
+        raise TimeoutError
+
+    bench.worker = bench.new_worker()
+    with monkeypatch.context() as patched:
+        patched.setattr(bench.worker, "_send", away)
+        bench.worker._publish("findings", A, b"{}")
+        await bench.worker.take([bench.event(0)])
+        await bench.worker.checkpoint(now=True)
+        assert bench.ledger.load_checkpoint(A)[1] == 0
+        assert bench.acked == []
+    await bench.worker.checkpoint(now=True)
+    assert bench.published == ["findings"]
+    assert bench.acked == [0]
