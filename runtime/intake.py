@@ -45,6 +45,10 @@ TICK_EVERY_S = 0.25
 _RETRY_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 
+OnDurable = Callable[[Bundle, Sequence[tuple[str, Micros, Record]], Sequence[Reject]], None]
+"""Takes the bundle in whose rows the packets are, records with their areas, and rejects."""
+
+
 class LogWriter(Protocol):
     """The part of a log that the intake needs."""
 
@@ -116,6 +120,8 @@ class Intake:
         self._ticked: dict[str, Micros] = {}
         self._named: set[tuple[str, str]] = set()
         self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
+        self.on_durable: OnDurable = _tell_nobody
+        """Told what is durable before its source is; set before the start, must not raise."""
         self.fault: str | None = None
         """Why the log cannot be written just now; None while it can."""
         self.failure: str | None = None
@@ -255,6 +261,7 @@ class Intake:
             for written in gathered.written:
                 written.done.set_exception(LogFull(self.fault or "stopped"))
             return
+        self.on_durable(self._packer.bundle, records, rejects)
         for arrival, one in zip(gathered.arrivals, decoded, strict=True):
             _settle(arrival, one)
         for written in gathered.written:
@@ -339,6 +346,12 @@ class Intake:
                 ticks.append((area, now, Tick(now)))
         if ticks and self._make_durable(ticks, []):
             self._on_logged()
+
+
+def _tell_nobody(
+    _bundle: Bundle, _records: Sequence[tuple[str, Micros, Record]], _rejects: Sequence[Reject]
+) -> None:
+    """What an intake does whose broker gets no application acknowledgement."""
 
 
 def _settle(arrival: Arrival, decoded: Decoded) -> None:

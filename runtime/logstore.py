@@ -15,6 +15,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ingest.acknowledgement import NumbersRow
 from schemas.errors import PlainError
 from schemas.log import Positioned, Record, decode_record, encode_record
 from schemas.times import Micros
@@ -31,6 +32,9 @@ CREATE TABLE IF NOT EXISTS dead (
     area TEXT NOT NULL, position INTEGER NOT NULL, reason TEXT NOT NULL, PRIMARY KEY (area, position)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS ends (area TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS numbers (
+    station TEXT PRIMARY KEY, highest INTEGER NOT NULL, observed_us INTEGER, seen BLOB NOT NULL
+);
 """
 
 _READ_BYTES = 32 * 1024 * 1024
@@ -138,6 +142,29 @@ class LogStore:
                 dropped += len(old)
             if len(old) < _PRUNE_RECORDS:
                 return dropped
+
+    def save_numbers(self, rows: Sequence[NumbersRow]) -> None:
+        """Keep what of stations' numbers is in the log, in place of their earlier rows.
+
+        Raises
+        ------
+        LogFull
+            Nothing was written.
+        """
+        with self._writing:
+            try:
+                self._writer.execute("BEGIN IMMEDIATE")
+                self._writer.executemany("INSERT OR REPLACE INTO numbers VALUES (?, ?, ?, ?)", rows)
+                self._writer.execute("COMMIT")
+            except sqlite3.Error as error:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+                raise LogFull(f"{self.path.name} cannot be written: {error}") from error
+
+    def numbers(self) -> list[NumbersRow]:
+        """What of stations' numbers was in the log when it was last saved."""
+        rows = self._reader().execute("SELECT station, highest, observed_us, seen FROM numbers")
+        return [NumbersRow(*row) for row in rows]
 
     def close(self) -> None:
         """Close the writer's connection; readers' close with their threads."""

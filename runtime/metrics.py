@@ -26,6 +26,9 @@ alerts_total = Counter(
 notices_decided_total = Counter(
     "fenghuo_notices_decided_total", "Notices that came to be.", ["channel", "level"]
 )
+acknowledgements_total = Counter(
+    "fenghuo_acknowledgements_total", "Application acknowledgements published on acks/<station>."
+)
 log_writable = Gauge("fenghuo_log_writable", "1 while the log can be written, else 0.")
 areas_stopped = Gauge("fenghuo_areas_stopped", "Association areas that have stopped and need a person.")
 decision_seconds = Histogram(

@@ -15,6 +15,7 @@ from console.app import create_app
 from console.feed import Feed
 from console.site import Site
 from ingest.sources.mqtt import MqttSettings, MqttSource
+from runtime.acknowledging import Acknowledger
 from runtime.broker import InProcessBroker
 from runtime.cli.engine import TOKEN_VARIABLE
 from runtime.clock import Clock
@@ -64,6 +65,8 @@ class EmbeddedProcess:
             mqtt = MqttSettings(port=settings.ports.broker, version="3.1.1")
         self.mqtt_settings = mqtt
         self.source = MqttSource(mqtt, self.engine.intake.submit, password)
+        self.acknowledger = Acknowledger(self.source, self.engine.log)
+        self.engine.intake.on_durable = self.acknowledger.note
         self.dispatching = Dispatching(
             configuration,
             self.engine.ledger,
@@ -102,6 +105,7 @@ class EmbeddedProcess:
         """Start everything, sources last."""
         if self.broker is not None:
             self.broker.start()
+        self.acknowledger.start()
         self.engine.start()
         self.dispatching.start()
         self.console.start()
@@ -111,6 +115,7 @@ class EmbeddedProcess:
     def stop(self) -> None:
         """Stop everything, sources first; what was taken is processed and saved."""
         self.engine.intake.close_door()
+        self.acknowledger.stop()
         self.source.stop()
         self.prober.stop()
         self.console.stop()

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from schemas.acknowledgement import Acknowledgement
 from schemas.act import Act
 from schemas.alert import Alert
 from schemas.area import TIERS
@@ -27,6 +28,7 @@ SHAPES: Mapping[str, TypeAdapter[Any]] = {
     "receipt": TypeAdapter(Receipt),
     "act": TypeAdapter(Act),
     "reject": TypeAdapter(Reject),
+    "acknowledgement": TypeAdapter(Acknowledgement),
     "truth": TypeAdapter(Truth),
 }
 """Every shape that outsiders rely on, by its name."""
@@ -104,6 +106,14 @@ def _mqtt_channels() -> dict[str, tuple[dict[str, Any], str]]:
             "One reading or an array of them, QoS 1. Acknowledged when it is in the log.",
             kind="the reading's kind",
             station="the station's id",
+        ),
+        "acknowledgements": _channel(
+            "acks/{station}",
+            "mqtt",
+            "acknowledgement",
+            "send",
+            "What of a station's messages is durable; retained, at most once a second. Re-send what is newer or missing.",
+            station="the station's id; of a forecast its area's code",
         ),
         "alerts": _channel(
             "alerts/{tier}/{area}/{alert}",
