@@ -21,7 +21,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from console import metrics
-from console.site import Site
+from console.site import Site, TakesNoReadings
 from ingest.arrival import Arrival, NoRoom, Settled
 from ingest.decoders.canonical import MAX_BYTES
 from schemas.act import Act
@@ -82,7 +82,8 @@ async def post_readings(request: Request) -> Response:
     Returns
     -------
     Response
-        200 with counts where at least one was taken, 422 where none was, 503 where the log cannot be written.
+        200 with counts where at least one was taken, 422 where none was, 503 where the log cannot be written, 404 where
+        readings go elsewhere.
     """
     body = await _body(request)
     settled: asyncio.Future[Settled] = asyncio.get_running_loop().create_future()
@@ -95,6 +96,8 @@ async def post_readings(request: Request) -> Response:
     try:
         await run_in_threadpool(_site(request).submit, Arrival(body, f"http:{client}", settle))
         one = await asyncio.wait_for(settled, DURABLE_WAIT_S)
+    except TakesNoReadings as error:
+        return _error(404, str(error))
     except (NoRoom, TimeoutError):
         return _error(503, "the log cannot be written just now; send the same readings again")
     answer = {
@@ -188,8 +191,8 @@ async def get_alert(request: Request) -> Response:
 
 async def get_rejects(request: Request) -> Response:
     """The newest payloads that could not be readings, with their reasons."""
-    rejects = await run_in_threadpool(_site(request).ledger.rejects, replayed=False)
-    return _json("[" + ",".join(reject.model_dump_json() for reject in rejects[-200:]) + "]")
+    rejects = await run_in_threadpool(_site(request).ledger.rejects, replayed=False, newest=200)
+    return _json("[" + ",".join(reject.model_dump_json() for reject in rejects) + "]")
 
 
 async def get_areas(request: Request) -> Response:

@@ -34,19 +34,20 @@ def rejects(
     reason: RejectReason | None = None,
     since_us: Micros | None = None,
     replayed: bool | None = None,
-    limit: int | None = None,
+    newest: int | None = None,
 ) -> list[Reject]:
-    """Rejects in order of arrival; with `replayed` only those that were, or were not, replayed."""
+    """Rejects in order of arrival, of many the newest; with `replayed` only those that were, or were not, replayed."""
     table, replays = tables.rejects, tables.reject_replays
     was_replayed = exists().where(replays.c.reject == table.c.id)
-    statement = select(table.c.body).order_by(table.c.received_us, table.c.id).limit(limit)
+    statement = select(table.c.body).order_by(table.c.received_us.desc(), table.c.id.desc()).limit(newest)
     if reason is not None:
         statement = statement.where(table.c.reason == reason.value)
     if since_us is not None:
         statement = statement.where(table.c.received_us >= since_us)
     if replayed is not None:
         statement = statement.where(was_replayed if replayed else ~was_replayed)
-    return [Reject.model_validate_json(body) for body in connection.execute(statement).scalars()]
+    bodies = connection.execute(statement).scalars().all()
+    return [Reject.model_validate_json(body) for body in reversed(bodies)]
 
 
 def mark_replayed(connection: Connection, ids: Sequence[str], at_us: Micros) -> None:

@@ -138,11 +138,13 @@ class Ledger:
         reason: RejectReason | None = None,
         since_us: Micros | None = None,
         replayed: bool | None = None,
-        limit: int | None = None,
+        newest: int | None = None,
     ) -> list[Reject]:
-        """Refused payloads in order of arrival, filtered."""
+        """Refused payloads in order of arrival, filtered; of many only the newest so many."""
         with self.database.read() as connection:
-            return kept.rejects(connection, reason=reason, since_us=since_us, replayed=replayed, limit=limit)
+            return kept.rejects(
+                connection, reason=reason, since_us=since_us, replayed=replayed, newest=newest
+            )
 
     def mark_replayed(self, ids: Sequence[str], at_us: Micros) -> None:
         """Remember that rejects were read again after mending."""

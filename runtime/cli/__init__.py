@@ -29,6 +29,9 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
 }
 """Name of each command, its file, and what it is for. The file's click command has the command's name."""
 
+_SERVERS = ("sqlalchemy.", "kafka.", "aiokafka.")
+"""Libraries of servers that a person can start or mend; named here so that `--help` need not load them."""
+
 
 class _Fenghuo(click.Group):
     """Loads a command's file only when the command is called, so that `--help` is quick."""
@@ -71,3 +74,14 @@ def main() -> None:
     except click.Abort:
         click.echo("fenghuo: stopped", err=True)
         sys.exit(130)
+    except Exception as error:
+        if not type(error).__module__.startswith(_SERVERS):
+            raise
+        click.echo(f"fenghuo: {_server_says(error)}", err=True)
+        sys.exit(2)
+
+
+def _server_says(error: Exception) -> str:
+    # SQLAlchemy's own text has the statement and its values; the driver's first line says what is wrong.
+    said = str(getattr(error, "orig", None) or error).strip() or type(error).__name__
+    return f"a server that the configuration names does not do its part: {said.splitlines()[0]}"

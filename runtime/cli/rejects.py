@@ -25,7 +25,10 @@ def rejects() -> None:
 
 
 def _ledger(folder: Path) -> Ledger:
-    return Ledger.open(ledger_url(load(folder).settings, os.environ))
+    url = ledger_url(load(folder).settings, os.environ)
+    if "://" not in url and not Path(url).exists():
+        raise click.ClickException(f"{url} is not there: no engine has run on this configuration's data yet")
+    return Ledger.open(url)
 
 
 @rejects.command("list")
@@ -34,12 +37,14 @@ def _ledger(folder: Path) -> Ledger:
 )
 @click.option("--reason", type=click.Choice([reason.value for reason in RejectReason]), help="Only these.")
 @click.option("--all", "everything", is_flag=True, help="Also those that were replayed already.")
-@click.option("--limit", default=100, show_default=True, type=click.IntRange(min=1), help="At most so many.")
+@click.option(
+    "--limit", default=100, show_default=True, type=click.IntRange(min=1), help="The newest so many."
+)
 def list_(folder: Path, reason: str | None, everything: bool, limit: int) -> None:
     """Print rejects, oldest first: time, id, source, reason, and what to mend."""
     with _ledger(folder) as ledger:
         wanted = RejectReason(reason) if reason else None
-        found = ledger.rejects(reason=wanted, replayed=None if everything else False, limit=limit)
+        found = ledger.rejects(reason=wanted, replayed=None if everything else False, newest=limit)
     for reject in found:
         click.echo(
             f"{reject.received_at:%Y-%m-%dT%H:%M:%SZ} {reject.id} {reject.source} {reject.reason}: {reject.detail}"

@@ -140,7 +140,7 @@ def test_rejects_are_kept_once_and_listed_by_reason(ledger):
     ledger.mark_replayed([blank.id], NOW + 2)
     ledger.mark_replayed([blank.id], NOW + 3)
     assert ledger.rejects(replayed=False) == [broken]
-    assert ledger.rejects(replayed=True, limit=5) == [blank]
+    assert ledger.rejects(replayed=True, newest=5) == [blank]
 
 
 def test_bundles_are_kept_by_hash(ledger):
