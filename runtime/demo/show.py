@@ -72,6 +72,7 @@ def demonstrate(
         f"[bold]烽火 Fenghuo[/]  [bold white on dark_orange3] {MARK} [/]"
         f"  an exercise: {LENGTH_US // HOUR} hours of a simulated storm over Bazhong in {seconds:g} s",
         highlight=False,
+        soft_wrap=True,
     )
     scenario = simulated_storm(PLACE, seed)
     start = scenario.worst_us[0] - LEAD_US
@@ -101,6 +102,7 @@ def demonstrate(
             f"console page  {page}\n"
             f"{len(before):,} readings of the night before: the sums and slopes get their past …",
             highlight=False,
+            soft_wrap=True,
         )
         _catch_up(process, before, stopped)
         if browser and _on_a_desktop():
