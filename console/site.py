@@ -12,8 +12,13 @@ from console.feed import Feed
 from ingest.arrival import Submit
 from schemas.act import Act
 from schemas.bundle import Bundle
+from schemas.errors import PlainError
 from schemas.notice import Receipt
 from schemas.times import Micros
+
+
+class TakesNoReadings(PlainError):
+    """Readings go elsewhere; the text says where."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,8 @@ class Site:
     bundle, ledger, feed
         The configuration in force, the ledger, and the live events.
     submit
-        Takes readings on their way into the log; raises `NoRoom` where it cannot just now.
+        Takes readings on their way into the log; raises `NoRoom` where it cannot just now, `TakesNoReadings` where it
+        never does.
     act
         Appends an act and waits for the judgement; None where it takes longer than 5 s. Raises a `PlainError` where
         the log cannot be written.

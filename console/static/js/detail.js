@@ -8,13 +8,14 @@ let open = null;
 let opener = null;
 let closed = () => {};
 
-/** Show an alert; `onClose()` once it is closed. */
+/** Show an alert; `onClose()` once it is closed. Whether it stands open, and none other was opened meanwhile. */
 export async function openDetail(id, onClose) {
   if (open === null) opener = document.activeElement;
   closed = onClose;
   open = id;
   const fresh = byId("detail").dataset.id !== id;
   await load(fresh);
+  return open === id;
 }
 
 /** Read the open alert again, if any: something has changed. */

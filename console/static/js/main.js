@@ -11,13 +11,13 @@ import { showInstruments, showTold } from "./told.js";
 const map = startMap({ onOpen: open });
 let revision = null;
 
-function open(id) {
+async function open(id) {
   select(id);
-  map.look(id);
-  openDetail(id, () => {
+  const stands = await openDetail(id, () => {
     select(null);
     map.look(null);
   });
+  if (stands) map.look(id); // now it is known how much of the map the alert's page hides
 }
 
 function showTab(name) {

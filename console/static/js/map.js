@@ -200,8 +200,7 @@ export function startMap({ onOpen }) {
       if (land && alert) {
         before ??= { scale: view.scale, x: view.x, y: view.y, moved };
         const boxes = [alert.area, ...alert.fill.map(([code]) => code)].map((code) => land.areas.get(code)?.box).filter(Boolean);
-        // The alert's page opens beside: look once it is there.
-        if (boxes.length) setTimeout(() => shown.chosen === id && goTo(boxes), 60);
+        if (boxes.length) goTo(boxes);
       } else if (id === null && before) {
         ({ moved } = before);
         Object.assign(view, { scale: before.scale, x: before.x, y: before.y });
