@@ -22,22 +22,22 @@ from schemas.notice import Notice, NoticeState
 from schemas.times import CHINA, from_micros, to_micros
 
 _TIER_ZH = {
-    Tier.CITY: "市 city",
-    Tier.COUNTY: "县区 county",
-    Tier.TOWNSHIP: "乡镇街道 township",
-    Tier.VILLAGE: "村社区 village",
+    Tier.CITY: "市\ncity",
+    Tier.COUNTY: "县区\ncounty",
+    Tier.TOWNSHIP: "乡镇街道\ntownship",
+    Tier.VILLAGE: "村社区\nvillage",
 }
 _STATE_ZH = {
-    NoticeState.HELD: "待发布 held",
-    NoticeState.DUE: "待发送 due",
-    NoticeState.SENDING: "发送中 sending",
-    NoticeState.SENT: "已发送 sent",
-    NoticeState.DELIVERED: "已送达 delivered",
-    NoticeState.FAILED: "失败 failed",
-    NoticeState.UNKNOWN: "结果未知 unknown",
-    NoticeState.PARKED: "搁置 parked",
-    NoticeState.SUPERSEDED: "被取代 superseded",
-    NoticeState.EXPIRED: "过期 expired",
+    NoticeState.HELD: "待发布\nheld",
+    NoticeState.DUE: "待发送\ndue",
+    NoticeState.SENDING: "发送中\nsending",
+    NoticeState.SENT: "已发送\nsent",
+    NoticeState.DELIVERED: "已送达\ndelivered",
+    NoticeState.FAILED: "失败\nfailed",
+    NoticeState.UNKNOWN: "结果未知\nunknown",
+    NoticeState.PARKED: "搁置\nparked",
+    NoticeState.SUPERSEDED: "被取代\nsuperseded",
+    NoticeState.EXPIRED: "过期\nexpired",
 }
 
 _COLOURS = {Level.RED: "#c62828", Level.ORANGE: "#e65100", Level.YELLOW: "#f9a825", Level.BLUE: "#1565c0"}
@@ -140,14 +140,14 @@ def _of_histogram(rate: float) -> tuple[float, float]:
 def tables(summary: Summary) -> list[Table]:
     """The figures as tables."""
     alerts = Table(title="预警 alerts：各级所知 told in each tier")
-    alerts.add_column("最高级别 highest level")
+    alerts.add_column("最高级别\nhighest level")
     for tier in TIERS:
         alerts.add_column(_TIER_ZH[tier], justify="right")
     for level in _COLOURS:
         alerts.add_row(level.words_zh, *[str(summary.alerts.get((tier, level), 0)) for tier in TIERS])
     notices = Table(title="通知 notices")
     states = [state for state in NoticeState if any(s is state for _, s in summary.notices)]
-    notices.add_column("途径 channel")
+    notices.add_column("途径\nchannel")
     for state in states:
         notices.add_column(_STATE_ZH[state], justify="right")
     for channel, names in MEANS.items():
@@ -155,7 +155,7 @@ def tables(summary: Summary) -> list[Table]:
             " ".join(names), *[f"{summary.notices.get((channel, state), 0):,}" for state in states]
         )
     hops = Table(title="各段用时 hops, s")
-    for column in ("段 hop", "中位数 median", "95 %"):
+    for column in ("段\nhop", "中位数\nmedian", "95 %"):
         hops.add_column(column, justify="left" if column.endswith("hop") else "right")
     for name, median, high in summary.hops:
         mark = " ← 最慢 slowest" if name == summary.slowest[0] else ""
