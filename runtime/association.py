@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, SQLAlchemyError
 
 from alerting.ledger import Ledger, LedgerError, UnknownBundle
 from runtime import metrics
@@ -29,7 +29,8 @@ STOPPING_FAULTS = (LedgerError, UnknownState, UnreadableRecord)
 PASSING_FAULTS = (SQLAlchemyError, UnknownBundle)
 """What may be over when the same records are given again: a ledger that is away, a bundle not stored yet (rule 17)."""
 
-_UNBLAMED = (*STOPPING_FAULTS, *PASSING_FAULTS)
+_MOST_SINCE = 10_000
+"""Records that may come without a checkpoint: more of them would fill the memory while the ledger is away."""
 
 
 class Association:
@@ -107,11 +108,13 @@ class Association:
         ahead = [entry for entry in records if entry.position > self.position]
         if not ahead:
             return
+        if len(self._since) >= _MOST_SINCE:
+            self._save()
         try:
             self._decide(ahead)
-        except _UNBLAMED:
-            raise
-        except Exception as error:  # noqa: BLE001 - one bad record must not stop the warnings of a whole area
+        except Exception as error:
+            if not _is_the_records(error):
+                raise
             metrics.log.error("association.poison area=%s error=%r; looking for the record", self.code, error)
             self._go_back()
             self._decide_one_by_one(ahead)
@@ -130,11 +133,14 @@ class Association:
             self._checkpointed_s = time.monotonic()
             if self.position == self.saved_position or self._torn:
                 return False
-            self._ledger.checkpoint(self.code, self.pipeline.changed(), self.position, epoch=self._epoch)
-            self.pipeline.saved(self.position)
-            self.saved_position = self.position
-            self._since.clear()
+            self._save()
             return True
+
+    def _save(self) -> None:
+        self._ledger.checkpoint(self.code, self.pipeline.changed(), self.position, epoch=self._epoch)
+        self.pipeline.saved(self.position)
+        self.saved_position = self.position
+        self._since = []
 
     def _restore(self) -> None:
         rows, position = self._ledger.load_checkpoint(self.code)
@@ -195,9 +201,9 @@ class Association:
         for entry in records:
             try:
                 self._decide([entry])
-            except _UNBLAMED:
-                raise
-            except Exception as error:  # noqa: BLE001 - see take
+            except Exception as error:
+                if not _is_the_records(error):
+                    raise
                 reason = f"{type(error).__name__}: {error}"
                 metrics.log.error(
                     "association.dead_record area=%s position=%d reason=%s", self.code, entry.position, reason
@@ -206,3 +212,11 @@ class Association:
                 metrics.dead_records_total.inc()
                 self._go_back()
                 self.position = entry.position
+
+
+def _is_the_records(error: Exception) -> bool:
+    """Whether the record is to blame: one bad record must not stop the warnings of a whole area.
+
+    What a database cannot hold will not pass by waiting either.
+    """
+    return isinstance(error, DataError) or not isinstance(error, (*STOPPING_FAULTS, *PASSING_FAULTS))

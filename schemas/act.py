@@ -12,6 +12,10 @@ from schemas.times import Time
 ActName = Literal["issue", "release", "acknowledge", "answer", "update", "cancel", "silence", "undelivered"]
 
 
+# No database keeps a NUL in a key, and no terminal should print the others.
+_Key = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]*$")]
+
+
 class Act(BaseModel):
     """One act. The sender makes the id, and a repeat counts once.
 
@@ -20,11 +24,11 @@ class Act(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    id: Annotated[str, Field(min_length=1, max_length=100)]
+    id: _Key
     act: ActName
-    by: Annotated[str, Field(min_length=1, max_length=100)]
+    by: _Key
     at: Time
-    alert: str | None = None
+    alert: _Key | None = None
     version: int | None = None
     reason: Annotated[str, Field(max_length=2000)] = ""
     content: dict[str, Any] = Field(default_factory=dict)

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy.exc import OperationalError
+from pydantic import ValidationError
+from sqlalchemy.exc import DataError, OperationalError
 
 from alerting.ledger import Ledger, UnknownBundle
 from runtime.association import Association
@@ -112,3 +113,49 @@ def test_the_due_is_that_of_the_last_record(ledger: Ledger) -> None:
     assert association(ledger).next_due() == due
     area.take([Positioned(2, Tick(due))])
     assert area.next_due() != due
+
+
+def test_what_a_database_cannot_hold_is_laid_to_its_record(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, dead = ledger.write_decisions, list[int]()
+
+    def no_nul(*given: object, acts: list[Act], **more: object) -> None:
+        if any(act.id == "x-2" for act in acts):
+            raise DataError("insert", {}, Exception("a string cannot contain NUL"))
+        write(*given, acts=acts, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ledger, "write_decisions", no_nul)
+    area = Association(
+        CITY, OLD, ledger, on_decisions=lambda _: None, on_dead=lambda position, _: dead.append(position)
+    )
+    area.take(log(judged(1), judged(2), judged(3)))
+    assert dead == [2]
+    assert {act.id for act in ledger.acts()} == {"x-1", "x-3"}
+
+
+def test_records_that_no_checkpoint_holds_do_not_fill_the_memory(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runtime.association._MOST_SINCE", 3)
+
+    def away(*_: object, **__: object) -> None:
+        raise OperationalError("insert", {}, Exception("disk is full"))
+
+    area = association(ledger)
+    records = log(*[Tick(T + second) for second in range(6)])
+    with monkeypatch.context() as patched:
+        patched.setattr(ledger, "checkpoint", away)
+        area.take(records[:3])
+        with pytest.raises(OperationalError):
+            area.take(records[3:])
+    area.take(records[3:])
+    assert area.saved_position == 3
+    assert area.position == 6
+
+
+@pytest.mark.parametrize("name", ["id", "by", "alert"])
+def test_no_act_has_a_key_that_a_database_cannot_hold(name: str) -> None:
+    act = {"id": "x", "act": "cancel", "by": "duty", "at": from_micros(T), "alert": "a-1"}
+    with pytest.raises(ValidationError):
+        Act.model_validate(act | {name: "a\x00b"})
