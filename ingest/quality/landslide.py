@@ -25,7 +25,7 @@ from schemas.finding import Finding
 from schemas.packet import COLUMNS, FAIL, PASS, SUSPECT, Packet
 from schemas.rows import StationRows
 from schemas.stage import Emitted
-from schemas.times import DAY, Micros, seconds
+from schemas.times import DAY, SECOND, Micros, seconds
 
 HORIZON_US: Micros = 7 * DAY
 FIELDS: tuple[str, ...] = tuple(COLUMNS["landslide"])
@@ -207,19 +207,36 @@ class LandslideQuality:
             place = int(self._place_of_row[row])
             observed_us = int(packet.observed_us[index])
             found: list[Finding | None] = []
-            at = np.flatnonzero(stuck[k])
-            evidence: dict[str, Any] = {"fields": [FIELDS[i] for i in at.tolist()]}
             if is_stuck[k]:
+                at = np.flatnonzero(stuck[k])
                 since_us = int(self._state["since_us"][place, at].min())
+                evidence = {
+                    "fields": [FIELDS[i] for i in at.tolist()],
+                    "still_s": (observed_us - since_us) / SECOND,
+                    "threshold_s": int(self._flat_us[place, at].min()) / SECOND,
+                }
                 found.append(self._health.flat_line(row, since_us, observed_us, evidence))
             elif moves[k]:
-                found.append(self._health.moves(row, observed_us, evidence))
-            fields = {"fields": [FIELDS[i] for i in np.flatnonzero(failed[k]).tolist()]}
+                found.append(self._health.moves(row, observed_us, {"fields": []}))
             if is_failed[k]:
-                found.append(self._health.out_of_range(row, observed_us, fields))
+                beyond = self._beyond(packet, index, place, np.flatnonzero(failed[k]).tolist())
+                found.append(self._health.out_of_range(row, observed_us, beyond))
             elif well[k]:
-                found.append(self._health.in_range(row, observed_us, fields))
+                found.append(self._health.in_range(row, observed_us, {"fields": []}))
             emitted += [Emitted(index, finding) for finding in found if finding is not None]
+
+    def _beyond(self, packet: Packet, index: int, place: int, fields: list[int]) -> dict[str, Any]:
+        """What was measured beside the range that it is out of, by field."""
+        low, high = self._fail
+        return {
+            "fields": [FIELDS[i] for i in fields],
+            "values": {FIELDS[i]: float(packet.columns[FIELDS[i]][index]) for i in fields},
+            "thresholds": {FIELDS[i]: [_limit(low[place, i]), _limit(high[place, i])] for i in fields},
+        }
+
+
+def _limit(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
 
 
 def _bits(values: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -21,7 +21,7 @@ from schemas.finding import Finding
 from schemas.packet import FAIL, PASS, SUSPECT, Packet
 from schemas.rows import StationRows
 from schemas.stage import Emitted
-from schemas.times import HOUR, Micros, seconds
+from schemas.times import HOUR, SECOND, Micros, seconds
 
 HORIZON_US: Micros = 72 * HOUR
 _NEVER: Micros = -(2**62)
@@ -167,13 +167,20 @@ class RainQuality:
             (rain_um > 0) & ((state["tip_um"] == 0) | (rain_um < state["tip_um"])), rain_um, state["tip_um"]
         )
         self._state["tip_um"][at] = tip_um[ordered]
-        # One tip a reading is what drizzle gives for hours; more than one each time is not.
-        patience_us = self._flat_us[places] * np.where(rain_um > tip_um, 1, _ONE_TIP)
+        patience_us = self._patience_us(places, rain_um)
         flags = np.full(len(places), PASS, dtype=np.uint8)
         for times, verdict in ((1, SUSPECT), (2, FAIL)):
             long = observed_us - since_us >= times * patience_us
             flags[ordered & same & long & (n > times * self._parameters.rain_flat_readings)] = verdict
         return flags
+
+    def _patience_us(self, places: NDArray[np.intp], rain_um: NDArray[np.int64]) -> NDArray[np.int64]:
+        """How long one depth may stay the same; of the least depth so far, after it is in the state, longer."""
+        # One tip a reading is what drizzle gives for hours; more than one each time is not.
+        patience_us: NDArray[np.int64] = self._flat_us[places] * np.where(
+            rain_um > self._state["tip_um"][places], 1, _ONE_TIP
+        )
+        return patience_us
 
     # --- repeats -----------------------------------------------------------------------------------------------
 
@@ -223,18 +230,31 @@ class RainQuality:
             index, row = int(turn[k]), int(rows[k])
             observed_us = int(packet.observed_us[index])
             place = int(self._place_of_row[row])
-            evidence: dict[str, Any] = {
-                "rain_mm": int(packet.columns["rain_um"][index]) / 1000,
-                "interval_s": int(packet.columns["interval_us"][index]) / 1e6,
-            }
+            rain_um, interval_us = (int(packet.columns[c][index]) for c in ("rain_um", "interval_us"))
+            evidence: dict[str, Any] = {"rain_mm": rain_um / 1000, "interval_s": interval_us / SECOND}
             found: list[Finding | None] = []
             if still[k]:
                 since_us = int(self._state["same_since_us"][place])
-                found.append(self._health.flat_line(row, since_us, observed_us, evidence))
+                patience_us = self._patience_us(np.array([place]), np.array([rain_um]))
+                figures = {
+                    "still_s": (observed_us - since_us) / SECOND,
+                    "threshold_s": int(patience_us[0]) / SECOND,
+                }
+                found.append(self._health.flat_line(row, since_us, observed_us, evidence | figures))
             elif moves[k]:
                 found.append(self._health.moves(row, observed_us, evidence, self._sick_hold_us))
             if failed[k]:
-                found.append(self._health.out_of_range(row, observed_us, evidence))
+                beyond = self._beyond(place, interval_us)
+                found.append(self._health.out_of_range(row, observed_us, evidence | beyond))
             elif well[k]:
                 found.append(self._health.in_range(row, observed_us, evidence))
             emitted += [Emitted(index, finding) for finding in found if finding is not None]
+
+    def _beyond(self, place: int, interval_us: Micros) -> dict[str, Any]:
+        """The depths in one reading, and in a clock hour, that no gauge can have measured; and this hour's."""
+        threshold_um = min(self._limits[interval_us][1], int(self._own_fail_um[place]))
+        return {
+            "threshold_mm": threshold_um / 1000,
+            "hour_mm": int(self._state["hour_um"][place]) / 1000,
+            "threshold_hour_mm": self._hour_um[1] / 1000,
+        }

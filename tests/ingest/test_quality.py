@@ -117,6 +117,7 @@ def test_a_stuck_reed_is_named_once_and_once_when_it_lives_again():
     assert stuck.observed_us == T0 + (2 + 1 + 36) * FIVE, "3 h after the first of the equal readings"
     assert stuck.evidence["test"] == "flat_line_test"
     assert stuck.evidence["since"] == "2026-07-11T00:15:00Z"
+    assert stuck.evidence["still_s"] == stuck.evidence["threshold_s"] == 3 * 3600
     assert (well.level, well.observed_us) == (0, wet[-1][1] + 24 * HOUR), "a day after the last equal one"
     flags = judged(quality("rain"), rain(wet)).flag
     assert [int((flags == f).sum()) for f in (1, 3, 4)] == [38, 36, 26]
@@ -134,6 +135,8 @@ def test_a_gauge_out_of_range_is_named_until_it_has_passed_for_a_day():
     stage = quality("rain")
     sick, *rest = findings(stage, rain([(0, T0, 95.0), (0, T0 + FIVE, 80.0)]))
     assert (sick.detector, sick.level, rest) == ("quality.gross_range", 2, [])
+    assert sick.evidence["rain_mm"] == 95.0 > sick.evidence["threshold_mm"] == 60.0
+    assert (sick.evidence["hour_mm"], sick.evidence["threshold_hour_mm"]) == (95.0, 305.0)
     good = [(0, T0 + FIVE + (k + 1) * HOUR, 0.0) for k in range(30)]
     (well,) = findings(stage, rain(good))
     assert (well.level, well.observed_us) == (0, T0 + FIVE + 24 * HOUR)
@@ -190,6 +193,8 @@ def test_an_impossible_field_is_blanked_and_the_others_score():
         ("landslide-0", ["pore_pressure_kpa"]),
         ("landslide-1", ["pore_pressure_kpa"]),
     ]
+    assert found[0].item.evidence["values"] == {"pore_pressure_kpa": 9999.0}
+    assert found[0].item.evidence["thresholds"] == {"pore_pressure_kpa": [-200.0, 2000.0]}
 
 
 def test_a_point_that_lived_and_stands_still_for_days_is_stuck():
@@ -206,6 +211,7 @@ def test_a_point_that_lived_and_stands_still_for_days_is_stuck():
     assert (stuck.detector, stuck.level) == ("quality.flat_line", 2)
     assert stuck.observed_us == T0 + (199 + 72) * HOUR
     assert stuck.evidence["fields"] == ["displacement_mm"]
+    assert stuck.evidence["still_s"] == stuck.evidence["threshold_s"] == 72 * 3600
     assert (well.level, well.observed_us) == (0, T0 + 340 * HOUR)
     assert np.isnan(packet.columns["displacement_mm"][271:340]).all()
     assert (packet.columns["soil_moisture_pct"] == 30.0).all()
