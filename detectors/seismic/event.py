@@ -269,7 +269,7 @@ class SeismicEvent:
         if event.told is None:
             return []
         evidence = {**self._evidence(event, now), "cancelled": True}
-        return [self._finding(event, 0, evidence, ("too few stations confirmed it",))]
+        return [self._finding(event, now, 0, evidence, ("too few stations confirmed it",))]
 
     def _drop(self, event: _Event) -> None:
         del self._events[event.id]
@@ -310,6 +310,7 @@ class SeismicEvent:
         return [
             self._finding(
                 event,
+                now,
                 level,
                 evidence,
                 doubts(self._against(event), event.magnitude, event.motions, self.parameters),
@@ -341,7 +342,9 @@ class SeismicEvent:
             "stations_against": len(self._against(event)),
         }
 
-    def _finding(self, event: _Event, level: int, evidence: Evidence, against: tuple[str, ...]) -> Finding:
+    def _finding(
+        self, event: _Event, now: Micros, level: int, evidence: Evidence, against: tuple[str, ...]
+    ) -> Finding:
         event.number += 1
         newest_us = max(told[-1].picked_us + seconds(told[-1].window_s) for told in event.tellings.values())
         newest_us = max([newest_us, *(motion.until_us for motion in event.motions.values())])
@@ -351,7 +354,8 @@ class SeismicEvent:
             level=level,
             area=self.bundle.areas.top(event.area),
             stations=tuple(sorted(event.tellings)),
-            observed_us=newest_us,
+            # A window ends one sample after the last one in it, which is later than what was heard.
+            observed_us=min(newest_us, now),
             evidence=evidence,
             number=event.number,
             subject=event.id,

@@ -119,7 +119,7 @@ class SeismicParameters(BaseModel):
         bounds = (self.blue_intensity, self.yellow_intensity, self.orange_intensity, self.red_intensity)
         return sum(degree >= bound for bound in bounds)
 
-    def threshold_of(self, level: int) -> int | None:
-        """The lowest intensity of a level; None for level 0."""
+    def threshold_of(self, level: int) -> float | None:
+        """The lowest intensity that rounds to a level; None for level 0."""
         bounds = (self.blue_intensity, self.yellow_intensity, self.orange_intensity, self.red_intensity)
-        return bounds[level - 1] if level else None
+        return bounds[level - 1] - 0.5 if level else None
