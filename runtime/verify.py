@@ -55,11 +55,8 @@ class Chain:
     hazard: Hazard
     area: str
     spells: tuple[Spell, ...]
-
-    @property
-    def highest(self) -> int:
-        """The highest level at which it ever stood; 0 where it never was in force."""
-        return max((spell.level for spell in self.spells), default=0)
+    highest: int
+    """The highest level that a version said, also one that the next replaced in the same instant."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +131,8 @@ def chains_of(alerts: Iterable[Alert]) -> list[Chain]:
             if alert.type != "cancel" and alert.level > 0 and ends_at > alert.issued_at:
                 codes = frozenset((alert.area, *alert.areas))
                 spells.append(Spell(alert.issued_at, ends_at, alert.level, codes))
-        chains.append(Chain(chain_id, ordered[0].hazard, ordered[-1].area, tuple(spells)))
+        highest = max(alert.level for alert in ordered)
+        chains.append(Chain(chain_id, ordered[0].hazard, ordered[-1].area, tuple(spells), highest))
     return chains
 
 
