@@ -100,6 +100,14 @@ def test_a_silent_alert_takes_two_people():
     assert core.alerts[-1].type == "cancel"
 
 
+def test_that_somebody_was_not_told_is_kept_as_done():
+    core = Core()
+    core.find(finding(3))
+    said = act("undelivered", by="system", alert=core.alerts[0].id, version=1, content={"notice": "n-1"})
+    judged = core.do(said)
+    assert (judged.outcome, judged.content, len(core.alerts)) == ("done", {"notice": "n-1"}, 1)
+
+
 def test_an_approval_is_for_what_was_seen():
     core = Core(lifecycle=LifecyclePolicy(cancel_by=2))
     core.find(finding(3))
