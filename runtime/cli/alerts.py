@@ -178,7 +178,12 @@ def _act(
     if response.status_code not in {200, 202, 409}:
         raise click.ClickException(f"the engine answers {response.status_code}: {_told(response.text)}")
     judged = response.json()
-    if judged["outcome"] == "done":
+    if judged["outcome"] == "done" and judged["content"].get("still_needed"):
+        click.echo(
+            f"{name} {alert} waits: its data are missing or policy asks for two, so a second person must cancel it too"
+            f" ({act.id})"
+        )
+    elif judged["outcome"] == "done":
         click.echo(f"{name} {judged.get('alert') or ''} done ({act.id})")
     elif judged["outcome"] == "refused":
         click.echo(f"{name} refused: {judged['refused_because']}", err=True)

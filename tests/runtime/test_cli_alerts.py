@@ -28,6 +28,7 @@ class Engine:
         self.acts = []
         self.refuse = None
         self.slow = False
+        self.wants_another = False
         site = Site(
             bundle=load(SMALL).bundle,
             ledger=ledger,
@@ -45,6 +46,8 @@ class Engine:
 
     def act(self, act):
         self.acts.append(act)
+        if self.wants_another:
+            act = act.model_copy(update={"content": {"still_needed": 1}})
         return None if self.slow else act.judged(self.refuse)
 
 
@@ -114,6 +117,14 @@ def test_an_act_names_the_version_that_stands(engine, words, act):
     (posted,) = engine.acts
     assert (posted.act, posted.by, posted.alert, posted.version) == (act, "值班员", "a-1", 2)
     assert posted.outcome is None
+
+
+def test_a_cancel_that_waits_for_a_second_person_is_not_called_done(engine):
+    engine.wants_another = True
+    result = fenghuo_alerts(engine, "cancel", "a-1", "--reason", "误报")
+    assert result.exit_code == 0, result.output
+    assert "cancel a-1 waits" in result.stdout
+    assert "done" not in result.stdout
 
 
 def test_issue_sends_what_is_given_and_no_more(engine, tmp_path):
