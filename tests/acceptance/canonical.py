@@ -111,7 +111,12 @@ def _packets(trace: Any, station: str, channel: str) -> Iterable[tuple[datetime,
     for low in range(0, len(samples), step):
         part = samples[low : low + step]
         at = starts + timedelta(seconds=low / rate_hz)
-        reading = {"kind": "seismic", "station": station, "observed_at": at.isoformat(), "channel": channel}
+        reading: Reading = {
+            "kind": "seismic",
+            "station": station,
+            "observed_at": at.isoformat(),
+            "channel": channel,
+        }
         reading |= {"sample_rate_hz": rate_hz, "unit": "count", "samples": part.tolist()}
         yield at + timedelta(seconds=(len(part) - 1) / rate_hz), reading
 

@@ -41,7 +41,16 @@ class Running:
     ) -> None:
         self.data = data
         self.url = f"http://127.0.0.1:{console_port}"
-        self._command = [sys.executable, "-m", "runtime.cli", "run", "--config", config, "--data", data]
+        self._command = [
+            sys.executable,
+            "-m",
+            "runtime.cli",
+            "run",
+            "--config",
+            str(config),
+            "--data",
+            str(data),
+        ]
         self._environment = os.environ | {
             "FENGHUO_TOKEN": TOKEN,
             "FENGHUO_WEBHOOK_SECRET": WEBHOOK_SECRET,
