@@ -75,6 +75,12 @@ class EmbeddedEngine:
             )
             for code in bundle.associations
         }
+        for code in self.log.areas - self.associations.keys():
+            metrics.log.error(
+                "association.gone area=%s; the configuration has no such association area: what stands there is not"
+                " looked at until it is back",
+                code,
+            )
         self.ledger_fault: str | None = None
         """Why the ledger cannot be written just now; None while it can."""
         self.failure: str | None = None
@@ -89,7 +95,7 @@ class EmbeddedEngine:
         """Catch up with the log, write a changed configuration into it, and begin."""
         for association in self.associations.values():
             while self._advance(association):
-                pass
+                self._guarded(association, association.checkpoint_if_due)
         self.intake.start()
         if any(
             a.pipeline.bundle.hash != self.bundle.hash or a.position == 0 for a in self.associations.values()

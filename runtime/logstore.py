@@ -118,6 +118,11 @@ class LogStore:
         """Position of an area's last record; 0 while its log is empty."""
         return int(self._ends.get(area, 0))
 
+    @property
+    def areas(self) -> frozenset[str]:
+        """Areas that have ever had a record."""
+        return frozenset(self._ends)
+
     def prune(self, behind: Mapping[str, int], older_than: Micros) -> int:
         """Drop records at or behind each area's position that were written before a time; return how many.
 

@@ -15,10 +15,11 @@ from contextlib import suppress
 from console.site import Health
 from ingest.arrival import Arrival, NoRoom, Settled
 from runtime.embedded import EmbeddedEngine
-from schemas.times import rfc3339
+from schemas.times import SECOND, rfc3339
 
 PROBE_EVERY_S = 10.0
 FRESH_S = 30.0
+_CLOCK_BEHIND_S = 60.0
 QUANTITY = "fenghuo.probe"
 
 
@@ -63,6 +64,14 @@ class Prober:
                 f"the intake tripped over a payload, which stays unacknowledged: {engine.intake.failure}"
             )
         faults += [f"{name} does not stand" for name, stands in self._connections().items() if not stands]
+        # Only where the machine's clock was set back while nothing ran: time would stand still for the pipelines.
+        behind_s = (
+            max((one.now for one in engine.associations.values()), default=0) - engine.clock.now_us()
+        ) / SECOND
+        if behind_s > _CLOCK_BEHIND_S:
+            faults.append(
+                f"the clock is {behind_s:.0f} s behind the log: deadlines wait for it; set the clock"
+            )
         age_s = None if self._passed_s is None else time.monotonic() - self._passed_s
         if age_s is None or age_s > FRESH_S:
             faults.append("no probe reading went through the pipeline in the last half minute")
