@@ -21,6 +21,7 @@ from pathlib import Path
 
 from alerting.ledger import Ledger
 from runtime import metrics
+from runtime.acts import NOT_IN_THE_LOG, WAIT_S, association_of
 from runtime.association import PASSING_FAULTS, STOPPING_FAULTS, Association
 from runtime.clock import Clock
 from runtime.intake import Intake
@@ -30,11 +31,9 @@ from schemas.act import Act
 from schemas.bundle import Bundle
 from schemas.times import DAY, HOUR, Micros
 
-ACT_WAIT_S = 5.0
 _IDLE_S = 0.5
 _RECORDS = 500
 _RETRY_S = 1.0
-_NOT_IN_THE_LOG = "the log cannot be written just now; send the same act again: it counts once"
 
 
 class EmbeddedEngine:
@@ -130,15 +129,17 @@ class EmbeddedEngine:
         if earlier is not None:
             return earlier
         if self.intake.fault is not None:
-            raise LogFull(_NOT_IN_THE_LOG)
-        ends_s = time.monotonic() + ACT_WAIT_S
+            raise LogFull(NOT_IN_THE_LOG)
+        ends_s = time.monotonic() + WAIT_S
         # Of two that send one act at once, both hear the one judgement.
         judged = self._waiting.setdefault(act.id, Future())
         try:
             try:
-                self.intake.append_act(self._association_of(act), act).result(timeout=ACT_WAIT_S)
+                self.intake.append_act(association_of(act, self.ledger, self.bundle), act).result(
+                    timeout=WAIT_S
+                )
             except FutureTimeout as error:
-                raise LogFull(_NOT_IN_THE_LOG) from error
+                raise LogFull(NOT_IN_THE_LOG) from error
             return judged.result(timeout=max(0.0, ends_s - time.monotonic()))
         except FutureTimeout:
             return self.ledger.act(
@@ -149,16 +150,7 @@ class EmbeddedEngine:
 
     def append_act(self, act: Act) -> None:
         """Append an act of the system; nobody waits for its judgement."""
-        self.intake.append_act(self._association_of(act), act)
-
-    def _association_of(self, act: Act) -> str:
-        area = act.content.get("area")
-        if act.alert is not None:
-            versions = self.ledger.alert_versions(act.alert)
-            area = versions[0].area if versions else None
-        if isinstance(area, str) and area in self.bundle.areas:
-            return self.bundle.association_of(area)
-        return self.bundle.associations[0]
+        self.intake.append_act(association_of(act, self.ledger, self.bundle), act)
 
     def _due(self, area: str) -> Micros | None:
         return self.associations[area].next_due()

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from kafka.admin import KafkaAdminClient
-from kafka.errors import TopicAlreadyExistsError, for_code
+from kafka.admin import ConfigFilterType, ConfigResource, ConfigResourceType, KafkaAdminClient
+from kafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
 
 from schemas.alert import Status
 from schemas.area import TIERS, Tier
@@ -23,6 +24,8 @@ READINGS, REJECTED, LOG, FINDINGS, DEAD = "readings", "readings.rejected", "log"
 PARTITIONS = 4
 LOG_DAYS = 30
 MAX_RECORD_BYTES = 16 * 1024 * 1024
+ASKED_MS = 5_000
+"""How long a question to the brokers may take before they count as away."""
 
 
 def alerts_topic(status: Status, tier: Tier) -> str:
@@ -38,8 +41,12 @@ def partition_of(area: str, partitions: int) -> int:
 def _configurations() -> Mapping[str, Mapping[str, str]]:
     alerts = [alerts_topic(status, tier) for status in (Status.ACTUAL, Status.EXERCISE) for tier in TIERS]
     # The log is the truth that checkpoints are rebuilt from: it outlives what a broker keeps by default, and a packet
-    # of many channels is larger than what a broker takes by default.
-    log = {"retention.ms": str(LOG_DAYS * 86_400_000), "max.message.bytes": str(MAX_RECORD_BYTES)}
+    # of many channels is larger than what a broker takes by default. Compacted, it would keep one record an area.
+    log = {
+        "cleanup.policy": "delete",
+        "retention.ms": str(LOG_DAYS * 86_400_000),
+        "max.message.bytes": str(MAX_RECORD_BYTES),
+    }
     return {LOG: log, **{name: {} for name in (READINGS, REJECTED, FINDINGS, DEAD, *alerts)}}
 
 
@@ -74,3 +81,72 @@ def make_topics(bootstrap: str, partitions: int = PARTITIONS) -> list[str]:
     finally:
         admin.close()
     return made
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A topic as the broker has it.
+
+    Attributes
+    ----------
+    partitions
+        0 where there is no such topic.
+    configs
+        What the broker applies to it, its own defaults too.
+    faults
+        Plain words for each thing that is not as it should be.
+    """
+
+    name: str
+    partitions: int
+    configs: Mapping[str, str]
+    faults: tuple[str, ...]
+
+
+def compare_topics(bootstrap: str, partitions: int = PARTITIONS) -> list[Standing]:
+    """How each of our topics stands against what it should be; changes nothing.
+
+    Raises
+    ------
+    kafka.errors.KafkaError
+        No broker answers, or it refuses: the error is its own.
+    """
+    wanted = _configurations()
+    admin = KafkaAdminClient(
+        bootstrap_servers=bootstrap, bootstrap_timeout_ms=ASKED_MS, request_timeout_ms=ASKED_MS
+    )
+    try:
+        there = {name: _partition_count(admin, name) for name in wanted}
+        asked = [ConfigResource(ConfigResourceType.TOPIC, name) for name, count in there.items() if count]
+        told: dict[str, dict[str, Any]] = {}
+        if asked:
+            for answer in admin.describe_configs(asked, config_filter=ConfigFilterType.ALL).values():
+                told |= answer
+    finally:
+        admin.close()
+    standings = []
+    for name, configs in wanted.items():
+        actual = {key: str(entry["value"]) for key, entry in told.get(name, {}).items()}
+        faults = _faults(there[name], partitions, actual, configs)
+        standings.append(Standing(name, there[name], actual, tuple(faults)))
+    return standings
+
+
+def _partition_count(admin: KafkaAdminClient, name: str) -> int:
+    (topic,) = admin.describe_topics([name])
+    if topic["error_code"] == UnknownTopicOrPartitionError.errno:
+        return 0
+    if topic["error_code"] != 0:
+        raise for_code(topic["error_code"])(name)
+    return len(topic["partitions"])
+
+
+def _faults(count: int, partitions: int, actual: Mapping[str, str], configs: Mapping[str, str]) -> list[str]:
+    if not count:
+        return ["missing"]
+    faults = [f"{count} partitions, wanted {partitions}"] if count != partitions else []
+    return faults + [
+        f"{key} is {actual.get(key)}, wanted {value}"
+        for key, value in configs.items()
+        if actual.get(key) != value
+    ]

@@ -65,11 +65,15 @@ def save(
 
 def load(connection: Connection, area: str) -> tuple[dict[str, bytes], int]:
     """All rows of an area and the position that they include; 0 where there is no checkpoint."""
-    position = connection.execute(
-        select(_HEADS.c.position).where(_HEADS.c.association == area)
-    ).scalar_one_or_none()
+    newest = position(connection, area)
     rows = connection.execute(select(_ROWS.c.key, _ROWS.c.bytes).where(_ROWS.c.association == area))
-    return {row.key: bytes(row.bytes) for row in rows}, int(position or 0)
+    return {row.key: bytes(row.bytes) for row in rows}, newest
+
+
+def position(connection: Connection, area: str) -> int:
+    """The position that an area's checkpoint includes; 0 where there is none."""
+    found = connection.execute(select(_HEADS.c.position).where(_HEADS.c.association == area))
+    return int(found.scalar_one_or_none() or 0)
 
 
 def clear(connection: Connection, area: str) -> None:

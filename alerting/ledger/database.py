@@ -16,7 +16,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, func, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
@@ -26,6 +26,8 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 _WRITES = "fenghuo_writes"
 _BUSY_S = 30
 _COLLISIONS = 10
+_MIGRATING = 0x66656E6768756F
+"""The key of the lock, in PostgreSQL, that one of several programs that open a new database holds."""
 _COLLIDED = {"40P01", "40001"}
 """Deadlock, and serialization failure."""
 
@@ -105,6 +107,8 @@ class Database:
         config.set_main_option("script_location", str(MIGRATIONS))
         script = ScriptDirectory.from_config(config)
         with self.write() as connection:
+            if not self.sqlite:
+                connection.execute(select(func.pg_advisory_xact_lock(_MIGRATING)))
             current = MigrationContext.configure(connection).get_current_revision()
             if current == script.get_current_head():
                 return

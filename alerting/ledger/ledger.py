@@ -110,6 +110,11 @@ class Ledger:
         with self.database.read() as connection:
             return checkpoints.load(connection, area)
 
+    def checkpoint_position(self, area: str) -> int:
+        """The position in the log that an area's checkpoint includes; 0 where there is none."""
+        with self.database.read() as connection:
+            return checkpoints.position(connection, area)
+
     def clear_checkpoint(self, area: str) -> None:
         """Forget an area's state before it is rebuilt from the log."""
         with self.database.write() as connection:
@@ -240,6 +245,11 @@ class Ledger:
             return outbox.notices_of_references(connection, names)
 
     # --- questions --------------------------------------------------------------------------------------------------
+
+    def decided_after(self, area: str, position: int) -> queries.Decided:
+        """Alert versions, releases and judged acts of an association area behind a position of its log."""
+        with self.database.read() as connection:
+            return queries.decided_after(connection, area, position)
 
     def alerts_in_force(self, now_us: Micros | None = None) -> list[Alert]:
         """The newest version of each chain that is not ended, the highest level first."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, or_, select, union_all
 
 from alerting.ledger import tables
 from alerting.ledger.composed import notices_of
@@ -47,6 +47,15 @@ class StateChange(NamedTuple):
     at_us: Micros | None
     recipient: str
     channel: str
+
+
+class Decided(NamedTuple):
+    """What an association area's pipeline has decided behind a place in its log, and the place up to which it is all."""
+
+    position: int
+    alerts: list[Alert]
+    releases: list[Release]
+    acts: list[Act]
 
 
 def alerts_in_force(connection: Connection, now_us: Micros | None = None) -> list[Alert]:
@@ -264,6 +273,33 @@ def decided_position(connection: Connection, area: str) -> int | None:
         for table in (tables.findings, tables.alerts, tables.releases, tables.acts, tables.notices)
     ]
     return max((position for position in positions if position is not None), default=None)
+
+
+def decided_after(connection: Connection, area: str, position: int) -> Decided:
+    """Alert versions, releases and judged acts of an association area behind a position, in the order of its log."""
+    decided = (_ALERTS, _RELEASES, tables.acts)
+    # One statement sees one state of all three, each with all that was decided at a position; what comes to be
+    # between the statements that follow waits for the next time.
+    newest = union_all(
+        *[
+            select(func.max(one.c.position).label("position")).where(one.c.association == area)
+            for one in decided
+        ]
+    ).subquery()
+    until = connection.execute(select(func.max(newest.c.position))).scalar_one()
+    if until is None or until <= position:
+        return Decided(position, [], [], [])
+    found = [
+        _models(
+            connection,
+            model,
+            select(table.c.body)
+            .where(table.c.association == area, table.c.position > position, table.c.position <= until)
+            .order_by(table.c.position, *table.primary_key.columns),
+        )
+        for table, model in zip(decided, (Alert, Release, Act), strict=True)
+    ]
+    return Decided(int(until), *found)
 
 
 def _is_newest() -> ColumnElement[bool]:

@@ -16,6 +16,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "gateway": ("runtime.cli.gateway", "Kafka: readings from MQTT and the topic readings into the topic log"),
     "worker": ("runtime.cli.worker", "Kafka: a Faust worker that runs the pipelines over the topic log"),
     "dispatch": ("runtime.cli.dispatch", "Kafka: claims due notices from the ledger and sends them"),
+    "console": ("runtime.cli.console", "Kafka: the page and the API over the ledger that workers share"),
+    "topics": ("runtime.cli.topics", "Kafka: makes the topics, and tells which differ from what they should be"),
     "replay": ("runtime.cli.replay", "recorded readings through the whole chain, repeatable to the byte"),
     "simulate": ("runtime.cli.simulate", "a scenario's readings, and the truth about them"),
     "verify": ("runtime.cli.verify", "alerts against the truth: POD, FAR, CSI, lead times"),

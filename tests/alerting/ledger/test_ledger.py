@@ -199,6 +199,24 @@ def test_who_was_told_and_how_often(ledger):
     assert [notice.id for notice in ledger.notices_in(NoticeState.DUE)] == [broadcast.id]
 
 
+def test_a_follower_sees_what_was_decided_behind_a_position_in_the_order_of_the_log(ledger):
+    early, late = an_act("act-2"), an_act("act-1")
+    ledger.write_decisions(AREA, 7, alerts=[an_alert()], acts=[early])
+    ledger.write_decisions(
+        AREA, 9, alerts=[an_alert(version=2)], releases=[a_release(version=2)], acts=[late]
+    )
+    ledger.write_decisions("5107", 8, alerts=[an_alert("a-9")])
+    assert ledger.decided_after(AREA, 0) == (
+        9,
+        [an_alert(), an_alert(version=2)],
+        [a_release(version=2)],
+        [early, late],
+    )
+    assert ledger.decided_after(AREA, 7) == (9, [an_alert(version=2)], [a_release(version=2)], [late])
+    assert ledger.decided_after(AREA, 9) == (9, [], [], [])
+    assert ledger.decided_after("5108", 3) == (3, [], [], [])
+
+
 def test_many_rows_at_once(ledger):
     findings = [a_finding(number=number) for number in range(1500)]
     ledger.write_decisions(AREA, 7, findings=findings)
@@ -224,6 +242,32 @@ def test_threads_share_a_ledger(ledger):
         thread.join()
     assert faults == []
     assert len(ledger.newest_findings(limit=100)) == 40
+
+
+def test_the_position_of_a_checkpoint_is_read_without_its_rows(ledger):
+    assert ledger.checkpoint_position(AREA) == 0
+    ledger.draw_epoch(AREA)
+    assert ledger.checkpoint_position(AREA) == 0
+    ledger.checkpoint(AREA, {"key": b"1"}, 7)
+    assert ledger.checkpoint_position(AREA) == 7
+    assert ledger.load_checkpoint(AREA) == ({"key": b"1"}, 7)
+
+
+def test_many_programs_may_open_a_new_database_at_once(url):
+    faults: list[BaseException] = []
+
+    def begin() -> None:
+        try:
+            Ledger.open(url).close()
+        except BaseException as error:  # noqa: BLE001 - told by the assertion below
+            faults.append(error)
+
+    threads = [threading.Thread(target=begin) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert faults == []
 
 
 def test_what_was_written_is_there_after_opening_again(url):

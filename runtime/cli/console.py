@@ -1,0 +1,38 @@
+"""`fenghuo console`: the page and the API over a ledger that workers share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from alerting.ledger import Ledger
+from runtime.cli.service import log_to_terminal, until_stopped
+from runtime.configuration.loading import load
+from runtime.shared_console import SharedConsole
+from runtime.surroundings import clock_of, ledger_url
+
+
+@click.command()
+@click.option(
+    "--config",
+    "folder",
+    default="deploy/bazhong",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="Folder of the configuration.",
+)
+def console(folder: Path) -> None:
+    """Serve page and API on ports.console over the ledger of database.url, until stopped.
+
+    Acts go into the topic `log`, and a worker judges them. Readings are refused: they go to a gateway.
+    """
+    log_to_terminal()
+    configuration = load(folder)
+    with Ledger.open(ledger_url(configuration.settings, os.environ)) as ledger:
+        running = SharedConsole(configuration, ledger, clock_of(configuration.settings), os.environ)
+        running.start()
+        click.echo(f"烽火 console {running.server.url}")
+        until_stopped("console")
+        running.stop()

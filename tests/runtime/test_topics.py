@@ -1,0 +1,88 @@
+"""Topics on a broker of this module's own: made once, listed, and what is missing or differs is found."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+from kafka.admin import KafkaAdminClient
+
+from runtime.cli.topics import topics
+from runtime.topics import LOG, READINGS, compare_topics
+from tests.servers.base import spare_port
+from tests.servers.fixtures import running
+from tests.servers.kafka import Kafka
+
+SMALL = Path(__file__).parent.parent / "data" / "configurations" / "small"
+
+
+@pytest.fixture(scope="module")
+def kafka() -> Iterator[Kafka]:
+    """Its topics are made wrong here, so the broker that others share will not do."""
+    with running(Kafka) as server:
+        yield server
+
+
+def place(folder: Path, bootstrap: str) -> Path:
+    made = Path(shutil.copytree(SMALL, folder / "place"))
+    (made / "fenghuo.yaml").write_text(yaml.safe_dump({"brokers": {"kafka": {"bootstrap": [bootstrap]}}}))
+    return made
+
+
+def run(folder: Path, *words: str) -> Result:
+    return CliRunner().invoke(topics, ["--config", str(folder), *words])
+
+
+def test_topics_are_made_once_and_what_differs_is_found(kafka: Kafka, tmp_path: Path) -> None:
+    folder = place(tmp_path, kafka.bootstrap)
+    checked = run(folder, "--check")
+    assert checked.exit_code == 1
+    assert all(line.endswith(" missing") for line in checked.output.splitlines()), checked.output
+    assert not [one for one in compare_topics(kafka.bootstrap) if one.partitions], "--check made something"
+
+    made = run(folder, "--partitions", "3")
+    assert made.exit_code == 0, made.output
+    lines = made.output.splitlines()
+    assert len(lines) == 13
+    assert all(line.endswith(": made") for line in lines), made.output
+    assert any(line.split() == f"{LOG} 3 partitions, kept 30 days, delete: made".split() for line in lines)
+    again = run(folder, "--partitions", "3")
+    assert again.exit_code == 0
+    assert "made" not in again.output
+    assert run(folder, "--partitions", "3", "--check").exit_code == 0
+
+    other = run(folder, "--partitions", "4")
+    assert other.exit_code == 1
+    assert other.output.count("3 partitions, kept") == other.output.count(": 3 partitions, wanted 4") == 13
+
+    admin = KafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+    admin.delete_topics([LOG, READINGS])
+    kafka.wait_until(lambda: not {LOG, READINGS} & set(admin.list_topics()), 10)
+    admin.close()
+    kafka.create_topic(LOG, 3, {"cleanup.policy": "compact"})
+    differs = run(folder, "--partitions", "3", "--check")
+    assert differs.exit_code == 1
+    faults = {one.name: one.faults for one in compare_topics(kafka.bootstrap, 3) if one.faults}
+    assert faults == {
+        READINGS: ("missing",),
+        LOG: (
+            "cleanup.policy is compact, wanted delete",
+            "retention.ms is 604800000, wanted 2592000000",
+            "max.message.bytes is 1048588, wanted 16777216",
+        ),
+    }
+    for name, said in faults.items():
+        assert next(x for x in differs.output.splitlines() if x.split()[0] == name).endswith("; ".join(said))
+
+
+def test_what_a_broker_refuses_is_one_plain_line(kafka: Kafka, tmp_path: Path) -> None:
+    nobody = run(place(tmp_path, f"127.0.0.1:{spare_port()}"), "--check")
+    assert nobody.exit_code == 1
+    assert "Traceback" not in nobody.output
+    assert nobody.output.startswith("Error: Kafka at 127.0.0.1:"), nobody.output
+    unnamed = CliRunner().invoke(topics, ["--config", str(SMALL)])
+    assert "brokers.kafka.bootstrap names no broker" in unnamed.output
