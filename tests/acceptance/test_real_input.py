@@ -34,7 +34,9 @@ def played(
     place = canonical.write_place(folder / "config", record, settings)
     with Running(place, folder / "data", port) as engine:
         shown = datetime.fromisoformat(engine.health()["now"])
-        shown_s = time.monotonic()  # a little after what was shown: a reading is late rather than ahead of the clock
+        shown_s = (
+            time.monotonic()
+        )  # a little after what was shown: a reading is late rather than ahead of the clock
         _publish(broker, record, shown_s - (shown - starts_at).total_seconds() / rate, starts_at, rate)
         until("all readings in the log", lambda: _taken(engine) >= len(record.said), pause_s=0.5)
         assert engine.stop() == 0
