@@ -24,9 +24,11 @@ class Feed:
 
     def publish(self, event: str, data: Any) -> None:
         """Tell every page; from any thread."""
-        text = json.dumps(data, ensure_ascii=False)
         with self._lock:
             subscribers = list(self._subscribers.items())
+        if not subscribers:
+            return
+        text = json.dumps(data, ensure_ascii=False)
         for queue, loop in subscribers:
             with suppress(RuntimeError):  # the server has just closed: nobody is there to hear it
                 loop.call_soon_threadsafe(_put, queue, (event, text))
