@@ -70,7 +70,7 @@ _ROWS: Mapping[str, tuple[str, str, str, str]] = {
 _DURATIONS = {"silent_s", "limit_s", "same_s"}
 _SHARES = {"missing_share"}
 _TESTS = {
-    "timing_gap": ("没有数据", "no data"),
+    "gap_test": ("没有数据", "no data"),
     "flat_line_test": ("读数长时间不变", "reading does not change"),
     "gross_range_test": ("读数超出量程", "reading out of range"),
     "spike_test": ("读数突跳", "reading jumps"),

@@ -30,7 +30,7 @@ from schemas.stage import Emitted
 from schemas.times import MINUTE, SECOND, Micros, rfc3339, seconds
 
 _NO_DEADLINE: Micros = 2**62
-_TEST = "timing_gap"
+_TEST = "gap_test"
 _LEVEL = 2
 
 

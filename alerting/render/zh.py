@@ -33,7 +33,7 @@ _RISK = ("有一定风险", "风险较高", "风险高", "风险很高")
 _SPOKEN_GRADE = ("", "四级", "三级", "二级", "一级")
 _ROMAN = ("", "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII")
 _FAULTS = {
-    "timing_gap": "没有数据",
+    "gap_test": "没有数据",
     "flat_line_test": "读数长时间不变",
     "gross_range_test": "读数超出量程",
     "spike_test": "读数突跳",

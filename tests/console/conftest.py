@@ -38,7 +38,7 @@ EVIDENCE: dict[str, dict[str, Any]] = {
         "stations": ["LS-1"],
         "against": ["仅一种仪器"],
     },
-    Hazard.STATION: {"test": "timing_gap", "since": rfc3339(NOW - 3 * HOUR), "silent_s": 10800},
+    Hazard.STATION: {"test": "gap_test", "since": rfc3339(NOW - 3 * HOUR), "silent_s": 10800},
 }
 
 

@@ -67,7 +67,7 @@ def test_each_kind_is_named_after_three_intervals(kind, minutes):
     assert said(watch) == [(f"{kind}-0", 2, minutes + 1)]
     (finding,) = watch.found
     assert finding.hazard == "station"
-    assert finding.evidence["test"] == "timing_gap"
+    assert finding.evidence["test"] == "gap_test"
     assert finding.evidence["flag"] == 9
     assert finding.evidence["since"] == "2026-07-11T00:00:00Z"
     assert finding.evidence["limit_s"] == minutes * 60
