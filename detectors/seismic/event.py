@@ -269,7 +269,7 @@ class SeismicEvent:
         if event.told is None:
             return []
         evidence = {**self._evidence(event, now), "cancelled": True}
-        return [self._finding(event, now, 0, evidence, ("too few stations confirmed it",))]
+        return [self._finding(event, now, 0, evidence, ("确认的台站太少",))]
 
     def _drop(self, event: _Event) -> None:
         del self._events[event.id]

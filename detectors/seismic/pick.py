@@ -163,7 +163,7 @@ class SeismicPick:
             evidence=evidence,
             number=instrument.findings,
             subject=station.id,
-            against=("samples stood at the rail or failed a quality test",) if pick.clipped else (),
+            against=("波形限幅或未通过质量检验",) if pick.clipped else (),
             position=(station.lon, station.lat),
         )
 

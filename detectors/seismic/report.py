@@ -64,12 +64,12 @@ def doubts(
     parameters: SeismicParameters,
 ) -> tuple[str, ...]:
     """What speaks against an event, or for less trust in it."""
-    words = [f"{station} had no P though it was due" for station in against]
+    words = [f"{station}应有P波而未见" for station in against]
     if magnitude is None:
-        words.append("no amplitude is known, so the event has no magnitude")
+        words.append("振幅未知，震级未定")
     elif magnitude.value < parameters.magnitude_min:
-        words.append(f"its magnitude is below {parameters.magnitude_min}")
-    words += [f"{station} was clipped" for station, motion in sorted(motions.items()) if motion.clipped]
+        words.append(f"震级低于{parameters.magnitude_min}级")
+    words += [f"{station}波形限幅" for station, motion in sorted(motions.items()) if motion.clipped]
     return tuple(words)
 
 

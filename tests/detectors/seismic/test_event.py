@@ -142,7 +142,7 @@ def test_a_small_event_has_level_zero_and_says_why():
     found = events(made_network(), made(arrivals(), peak=0.001))
     assert found
     assert {finding.level for finding in found} == {0}
-    assert any("magnitude" in words for words in found[-1].against)
+    assert any("震级" in words for words in found[-1].against)
 
 
 def test_stations_without_a_gain_make_an_event_without_a_level():
