@@ -19,6 +19,7 @@ from alerting.ledger import Ledger, LedgerError, UnknownBundle
 from runtime import metrics
 from runtime.pipeline import Decisions, Pipeline
 from schemas.bundle import Bundle
+from schemas.errors import plain
 from schemas.log import Positioned, UnreadableRecord
 from schemas.stage import UnknownState
 from schemas.times import Micros
@@ -204,7 +205,7 @@ class Association:
             except Exception as error:
                 if not _is_the_records(error):
                     raise
-                reason = f"{type(error).__name__}: {error}"
+                reason = f"{type(error).__name__}: {plain(error)}"
                 metrics.log.error(
                     "association.dead_record area=%s position=%d reason=%s", self.code, entry.position, reason
                 )

@@ -29,6 +29,7 @@ from runtime.logstore import LogFull, LogStore
 from runtime.pipeline import Decisions
 from schemas.act import Act
 from schemas.bundle import Bundle
+from schemas.errors import plain
 from schemas.times import DAY, HOUR, Micros
 
 _IDLE_S = 0.5
@@ -196,8 +197,8 @@ class EmbeddedEngine:
                 self.ledger_fault = self.failure = None
         except PASSING_FAULTS as error:
             if self.ledger_fault is None:
-                metrics.log.error("ledger.away reason=%s; nothing is lost, trying again", error)
-            self.ledger_fault = str(error)
+                metrics.log.error("ledger.away reason=%s; nothing is lost, trying again", plain(error))
+            self.ledger_fault = plain(error)
             self._stopping.wait(_RETRY_S)
         except STOPPING_FAULTS as error:
             self.faults[association.code] = str(error)
@@ -208,7 +209,7 @@ class EmbeddedEngine:
                 metrics.log.critical(
                     "pipelines.failing area=%s; trying again", association.code, exc_info=error
                 )
-            self.failure = f"{type(error).__name__}: {error}"
+            self.failure = f"{type(error).__name__}: {plain(error)}"
             self._stopping.wait(_RETRY_S)
 
     def _decided(self, decisions: Decisions) -> None:

@@ -21,12 +21,14 @@ from typing import Any
 import faust
 
 from alerting.ledger import Fenced, Ledger
+from runtime import metrics
 from runtime.association import PASSING_FAULTS, Association
 from runtime.configuration.loading import Configuration
 from runtime.pipeline import Decisions
 from runtime.topics import DEAD, FINDINGS, LOG, MAX_RECORD_BYTES, PARTITIONS, alerts_topic
 from schemas.alert import Alert, Status
 from schemas.area import TIERS
+from schemas.errors import plain
 from schemas.log import Positioned, decode_record
 
 log = logging.getLogger("fenghuo")
@@ -122,6 +124,7 @@ class Worker:
         async with self._lock:
             self._over = self._generation()
             self._areas.clear()
+            metrics.areas_stopped.set(0)
             self._waiting.clear()
             self._blocked.clear()
 
@@ -169,7 +172,7 @@ class Worker:
             ]
             await asyncio.to_thread(area.association.take, records)
         except PASSING_FAULTS as error:
-            return f"area {code}: {error}; nothing is lost"
+            return f"area {code}: {plain(error)}; nothing is lost"
         except Fenced as error:
             self._fence(code, area, error)
         except Exception as error:  # noqa: BLE001 - Faust would acknowledge what an exception leaves behind
@@ -187,7 +190,8 @@ class Worker:
 
     def _stop(self, code: str, area: _Area, error: Exception) -> None:
         area.stopped = True
-        log.critical("worker.area_stopped area=%s reason=%s: %s", code, type(error).__name__, error)
+        metrics.areas_stopped.inc()
+        log.critical("worker.area_stopped area=%s reason=%s: %s", code, type(error).__name__, plain(error))
         self._blocked.add(area.partition)
 
     def _open(self, code: str) -> Association:
@@ -212,7 +216,7 @@ class Worker:
         try:
             await asyncio.to_thread(association.checkpoint)
         except PASSING_FAULTS as error:
-            log.error("worker.ledger_away area=%s reason=%s; nothing is acknowledged", code, error)
+            log.error("worker.ledger_away area=%s reason=%s; nothing is acknowledged", code, plain(error))
         except Fenced as error:
             self._fence(code, area, error)
         except Exception as error:  # noqa: BLE001 - see _take_area
@@ -251,6 +255,7 @@ class Worker:
         self._unsent.append((topic, key, value))
 
     def _say(self, decisions: Decisions) -> None:
+        metrics.count(decisions)
         for finding in decisions.findings:
             self._publish(FINDINGS, finding.area, finding.model_dump_json().encode())
         said = {(alert.id, alert.version): alert for alert in decisions.alerts}

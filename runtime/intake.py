@@ -28,6 +28,7 @@ from runtime.clock import Clock
 from runtime.logstore import LogFull
 from schemas.act import Act
 from schemas.bundle import Bundle
+from schemas.errors import plain
 from schemas.log import ActRecord, ConfigurationRecord, Record, Tick
 from schemas.packet import Packet
 from schemas.reject import Reject, RejectReason, make_reject
@@ -215,7 +216,7 @@ class Intake:
                 return
 
     def _tripped(self, gathered: _Gathered, error: Exception) -> None:
-        self.failure = f"{type(error).__name__}: {error}"
+        self.failure = f"{type(error).__name__}: {plain(error)}"
         metrics.log.critical(
             "intake.tripped payloads=%d; they stay unacknowledged", len(gathered.arrivals), exc_info=error
         )
@@ -320,9 +321,9 @@ class Intake:
             except Exception as error:  # noqa: BLE001 - whatever keeps the log from being written: nothing is acknowledged
                 if self.fault is None:
                     metrics.log.error(
-                        "log.full reason=%s; nothing is acknowledged until it can be written", error
+                        "log.full reason=%s; nothing is acknowledged until it can be written", plain(error)
                     )
-                self.fault = str(error)
+                self.fault = plain(error)
                 metrics.log_writable.set(0)
                 if self._stopping.is_set():
                     return False

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import click
 
-from schemas.errors import PlainError
+from schemas.errors import PlainError, plain
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "demo": ("runtime.cli.demo", "the whole system in one process, on a simulated storm day, as an exercise"),
@@ -79,11 +79,5 @@ def main() -> None:
     except Exception as error:
         if not type(error).__module__.startswith(_SERVERS):
             raise
-        click.echo(f"fenghuo: {_server_says(error)}", err=True)
+        click.echo(f"fenghuo: a server that the configuration names does not do its part: {plain(error)}", err=True)
         sys.exit(2)
-
-
-def _server_says(error: Exception) -> str:
-    # SQLAlchemy's own text has the statement and its values; the driver's first line says what is wrong.
-    said = str(getattr(error, "orig", None) or error).strip() or type(error).__name__
-    return f"a server that the configuration names does not do its part: {said.splitlines()[0]}"
