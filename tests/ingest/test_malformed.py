@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -42,6 +43,7 @@ AREAS = (
 OWN = ("rain", "landslide", "seismic", "camera")
 
 
+@cache
 def a_bundle() -> Bundle:
     kinds = [kind for kind in KINDS if kind != "forecast"]
     stations = [
@@ -205,14 +207,8 @@ def test_ten_thousand_malformed_payloads_are_rejects_with_reasons_and_the_next_g
 
 
 def decodes_well(payload: bytes) -> bool:
-    packer = Packer(a_bundle_of_all())
+    packer = Packer(a_bundle())
     return any(packer.add(said, NOW, "") is None for said in decode(payload, "", NOW).readings)
-
-
-def a_bundle_of_all(made: list[Bundle] = []) -> Bundle:  # noqa: B006  (made once)
-    if not made:
-        made.append(a_bundle())
-    return made[0]
 
 
 json_values = st.recursive(
@@ -250,7 +246,7 @@ def test_a_good_reading_with_one_field_of_any_value_is_a_reading_or_a_reject(
 
 def play(chance: Random, count: int, kinds: tuple[str, ...]) -> Pipeline:
     """Valid random readings through the whole pipeline, by way of the wire and the log."""
-    bundle = a_bundle_of_all()
+    bundle = a_bundle()
     pipeline, packer, now = Pipeline(bundle, CITY), Packer(bundle), NOW
     while count > 0:
         now += chance.choice((0, 1, SECOND, MINUTE, 5 * MINUTE, HOUR, 30 * HOUR))
@@ -285,7 +281,7 @@ def test_no_valid_reading_however_odd_stops_the_pipeline(seed: int, kinds: tuple
 def test_a_long_series_of_odd_readings_leaves_a_state_that_can_be_restored(kind: str) -> None:
     pipeline = play(Random(5), 700, (kind,))
     state = pipeline.state()
-    again = Pipeline(a_bundle_of_all(), CITY)
+    again = Pipeline(a_bundle(), CITY)
     again.restore(state)
     assert again.state() == state
 
@@ -303,7 +299,7 @@ def test_the_most_that_each_limit_allows_is_taken() -> None:
         valid("seismic", sample_rate_hz=0.1, samples=[0.0]),
         valid("camera", azimuth_deg=360, field_of_view_deg=360, detections=[seen] * 1000),
     ]
-    pipeline, packer = Pipeline(a_bundle_of_all(), CITY), Packer(a_bundle_of_all())
+    pipeline, packer = Pipeline(a_bundle(), CITY), Packer(a_bundle())
     for fields in odd:
         (said,) = decode(json.dumps(fields).encode(), "x", NOW).readings
         assert packer.add(said, NOW, "x") is None

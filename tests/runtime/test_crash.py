@@ -136,7 +136,7 @@ class Sensors:
         for number in self._turns():
             if number % 20 == 0:
                 for reading in heavy_rain(number // 20, self.until):
-                    self._insist("/v1/readings", reading, lambda: None)
+                    self._insist("/v1/readings", reading)
                     self.accepted.add((reading["station"], reading["observed_at"]))
             if number % 7 == 0:
                 self._acknowledge(number)
@@ -153,9 +153,9 @@ class Sensors:
             return
         act = {"id": f"act-{number}", "act": "acknowledge", "by": "值班员甲", "at": self.until.isoformat()}
         act |= {"alert": alerts[-1]["id"], "version": alerts[-1]["version"]}
-        self.acts[str(act["id"])] = self._insist("/v1/acts", act, lambda: None)["outcome"]
+        self.acts[str(act["id"])] = self._insist("/v1/acts", act)["outcome"]
 
-    def _insist(self, path: str, body: dict[str, Any], then: Callable[[], None]) -> dict[str, Any]:
+    def _insist(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         answers: list[dict[str, Any]] = []
 
         def send() -> None:
@@ -166,7 +166,6 @@ class Sensors:
             answers.append(answer.json())
 
         self._again(send)
-        then()
         return answers[0]
 
     def _again(self, work: Callable[[], None]) -> None:
@@ -191,7 +190,7 @@ def logged(path: Path) -> list[Positioned]:
 
 
 def count(path: Path) -> int:
-    """Bytes of the log, as a sign of whether it still grows; read without disturbing its writer."""
+    """How far the log goes; read without disturbing its writer."""
     connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
     (end,) = connection.execute("SELECT max(position) FROM records").fetchone()
     connection.close()
