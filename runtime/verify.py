@@ -1,6 +1,6 @@
 """Verify: alerts against the truth: what was hit, missed, false, and how early.
 
-In      `Truth`, alert versions, areas
+In      `Truth`, alert versions (of them only what is judged: `Version`), areas
 Out     `Judgement`: scores and lead times by hazard and level, a matrix of levels, what is found wanting
 Source  scores of DOMAIN 10 (forecast verification's usual contingency table); hit, meeting and the three
         conditions as the contract has them
@@ -14,12 +14,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Annotated, Literal
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.alert import Alert
 from schemas.area import AreaIndex, Tier
 from schemas.hazard import Hazard
+from schemas.times import Time
 from schemas.truth import Event, Truth
 
 TIER_OF: Mapping[Hazard, Tier] = {
@@ -35,6 +38,22 @@ TIER_OF: Mapping[Hazard, Tier] = {
 """The tier whose areas are counted for each hazard: that of its chains as shipped."""
 ORANGE = 3
 FALSE_AREAS_AT_MOST = 0.05
+
+
+class Version(BaseModel):
+    """What is judged of an alert version, so that others' alerts can be judged by what they have of ours."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    version: Annotated[int, Field(ge=1)]
+    type: Literal["issue", "update", "cancel"]
+    hazard: Hazard
+    level: Annotated[int, Field(ge=0, le=4)]
+    area: str
+    areas: tuple[str, ...] = ()
+    issued_at: Time
+    expires_at: Time
 
 
 @dataclass(frozen=True)
@@ -117,9 +136,9 @@ class Judgement:
     wanting: tuple[str, ...]
 
 
-def chains_of(alerts: Iterable[Alert]) -> list[Chain]:
+def chains_of(alerts: Iterable[Alert | Version]) -> list[Chain]:
     """Alert versions, in any order, as chains; a version that is there twice counts once."""
-    versions: dict[str, dict[int, Alert]] = {}
+    versions: dict[str, dict[int, Alert | Version]] = {}
     for alert in alerts:
         versions.setdefault(alert.id, {})[alert.version] = alert
     chains: list[Chain] = []
@@ -139,7 +158,7 @@ def chains_of(alerts: Iterable[Alert]) -> list[Chain]:
 class Verifier:
     """Compares alerts with the truth over the areas of one place."""
 
-    def __init__(self, truth: Truth, alerts: Iterable[Alert], areas: AreaIndex) -> None:
+    def __init__(self, truth: Truth, alerts: Iterable[Alert | Version], areas: AreaIndex) -> None:
         self._areas = areas
         self._events = [event for event in truth.events if event.level > 0]
         self._chains = [chain for chain in chains_of(alerts) if chain.hazard is not Hazard.STATION]

@@ -13,8 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from runtime.simulate.place import Place
-from runtime.verify import Judgement, Verifier
-from schemas.alert import Alert
+from runtime.verify import Judgement, Verifier, Version
 from schemas.hazard import Hazard
 from schemas.level import Level
 from schemas.truth import Truth
@@ -51,7 +50,7 @@ def verify(truth_file: Path, alerts_file: Path, config: Path, as_json: bool) -> 
     truth = _parsed(truth_file, 0, truth_file.read_bytes(), Truth.model_validate_json)
     with alerts_file.open("rb") as file:
         alerts = [
-            _parsed(alerts_file, number, line, Alert.model_validate_json)
+            _parsed(alerts_file, number, line, Version.model_validate_json)
             for number, line in enumerate(file, 1)
             if line.strip()
         ]
