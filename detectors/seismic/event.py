@@ -307,15 +307,8 @@ class SeismicEvent:
             event.first_us = now
         event.told = told
         evidence = {**self._evidence(event, now), **effects_evidence(effects, level, self.parameters)}
-        return [
-            self._finding(
-                event,
-                now,
-                level,
-                evidence,
-                doubts(self._against(event), event.magnitude, event.motions, self.parameters),
-            )
-        ]
+        against = doubts(self._against(event), event.magnitude, event.motions, self.parameters)
+        return [self._finding(event, now, level, evidence, against)]
 
     def _material(self, before: _Told, after: _Told) -> bool:
         grade = self.parameters.level_of
