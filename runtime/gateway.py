@@ -89,18 +89,17 @@ class _LastWritten:
 
     def __init__(self, log: KafkaLog, clock: Clock) -> None:
         self._log = log
-        self._clock = clock
-        self._began_s = time.monotonic()
-        self._last_s: dict[str, float] = {}
+        self._began = (time.monotonic(), clock.now_us())
+        self._last: dict[str, tuple[float, Micros]] = {}
 
     def append(self, records: Sequence[tuple[str, Micros, Record]]) -> None:
         self._log.append(records)
-        self._last_s.update(dict.fromkeys((area for area, _, _ in records), time.monotonic()))
+        self._last.update({area: (time.monotonic(), at_us) for area, at_us, _ in records})
 
     def due(self, area: str) -> Micros | None:
-        """Now, where the area has been quiet for long enough."""
-        quiet_s = time.monotonic() - self._last_s.get(area, self._began_s)
-        return self._clock.now_us() if quiet_s >= TICK_AFTER_S else None
+        """A time of the log that has passed, another after each write, where the area has been quiet for long enough."""
+        last_s, last_us = self._last.get(area, self._began)
+        return last_us if time.monotonic() - last_s >= TICK_AFTER_S else None
 
 
 class _KeptTwice:
