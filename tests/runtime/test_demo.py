@@ -63,6 +63,12 @@ def received(run: Run) -> list[str]:
     return re.findall(r"^\d\d:\d\d [市县乡村] (?:短信|广播|接口) .+$", run.out, re.MULTILINE)
 
 
+def found(pattern: str, text: str) -> re.Match[str]:
+    match = re.search(pattern, text)
+    assert match is not None, pattern
+    return match
+
+
 def test_it_ends_by_itself_and_says_nothing_that_is_wrong(run):
     assert run.code == 0, run.err
     assert run.err == ""
@@ -91,9 +97,9 @@ def test_alerts_of_all_four_tiers_and_colours_are_in_the_ledger(run):
 def test_it_sums_up(run):
     summary = run.out[run.out.index("演练小结") :]
     assert "模拟数据" in summary
-    assert int(re.search(r"读数 readings ([\d,]+)", summary)[1].replace(",", "")) > 50_000
+    assert int(found(r"读数 readings ([\d,]+)", summary)[1].replace(",", "")) > 50_000
     for level in (Level.RED, Level.ORANGE, Level.YELLOW, Level.BLUE):
-        row = re.search(rf"{level.words_zh} .*", summary)[0]
+        row = found(rf"{level.words_zh} .*", summary)[0]
         assert all(int(figure) > 0 for figure in re.findall(r"\b\d+\b", row)), row
     assert "← 最慢" in summary
 
