@@ -31,6 +31,21 @@ acknowledgements_total = Counter(
 )
 log_writable = Gauge("fenghuo_log_writable", "1 while the log can be written, else 0.")
 areas_stopped = Gauge("fenghuo_areas_stopped", "Association areas that have stopped and need a person.")
+relay_taken_total = Counter("fenghuo_relay_taken_total", "Relay: readings taken from devices, on the disk.")
+relay_unnumbered_total = Counter(
+    "fenghuo_relay_unnumbered_total",
+    "Relay: payloads without a station, which the engine cannot acknowledge; the broker's word must do.",
+)
+relay_forwarded_total = Counter(
+    "fenghuo_relay_forwarded_total", "Relay: readings sent to the engine's broker: first, or again.", ["try"]
+)
+relay_acknowledged_total = Counter(
+    "fenghuo_relay_acknowledged_total", "Relay: readings that the engine has acknowledged, forgotten since."
+)
+relay_held = Gauge("fenghuo_relay_held", "Relay: readings held, not yet acknowledged by the engine.")
+relay_held_bytes = Gauge("fenghuo_relay_held_bytes", "Relay: about how many bytes they take on the disk.")
+relay_full = Gauge("fenghuo_relay_full", "Relay: 1 while nothing more can be taken, else 0.")
+relay_connected = Gauge("fenghuo_relay_connected", "Relay: 1 while the engine's broker is there, else 0.")
 decision_seconds = Histogram(
     "fenghuo_decision_seconds",
     "From a record's log time to its decisions in the ledger, in the log's seconds.",

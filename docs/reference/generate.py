@@ -23,6 +23,7 @@ from docs.reference.settings import rows_of
 from runtime.cli import fenghuo
 from runtime.configuration.policy import Policy
 from runtime.configuration.settings import Settings
+from runtime.relay.settings import RelaySettings
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -99,11 +100,11 @@ def commands_page() -> str:
 
 def settings_models() -> dict[str, type[BaseModel]]:
     """File of a configuration to the model of its content."""
-    return {"fenghuo.yaml": Settings, "policy.yaml": Policy}
+    return {"fenghuo.yaml": Settings, "policy.yaml": Policy, "relay.yaml": RelaySettings}
 
 
 def settings_page() -> str:
-    """Every setting of fenghuo.yaml and policy.yaml."""
+    """Every setting of fenghuo.yaml, policy.yaml and relay.yaml."""
     text = MADE + (
         "# Settings\n\nWhat is left out has its default; an unknown setting is a fault that `fenghuo check` names with its"
         " file and line.\n`…` stands for a name or a place in a list.\n"

@@ -1,15 +1,45 @@
-"""A client on a broker that hears every acknowledgement, and publishes as a device does."""
+"""Both ends of an acknowledgement on a real broker: the intake that gives it, and a client that hears it."""
 
 from __future__ import annotations
 
 import json
 import threading
 import time
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
+from ingest.sources.mqtt import MqttSettings, MqttSource
+from runtime.acknowledging import Acknowledger
+from schemas.times import DAY
+from tests.runtime.test_intake import Bench, T
+from tests.servers.mosquitto import Mosquitto
+
+
+class Engine:
+    """The intake over a log, with its acknowledger; its session on the broker outlives it."""
+
+    def __init__(self, folder: Path, broker: Mosquitto) -> None:
+        self.bench = Bench(folder)
+        self.bench.clock.move_to(T + DAY)
+        settings = MqttSettings(port=broker.port, client_id="engine", topic="readings/#")
+        self.source = MqttSource(settings, self.bench.intake.submit)
+        self.acknowledger = Acknowledger(self.source, self.bench.log)
+        self.bench.intake.on_durable = self.acknowledger.note
+        self.acknowledger.start()
+        self.bench.intake.start()
+        self.source.start()
+        assert self.source.connected.wait(10)
+
+    def stop(self) -> None:
+        """End in order."""
+        self.acknowledger.stop()
+        self.source.stop()
+        self.bench.intake.stop()
+        self.bench.log.close()
 
 
 class Listener:

@@ -11,9 +11,8 @@ from typing import Any
 
 import pytest
 
-from ingest.sources.mqtt import MqttSettings, MqttSource
 from runtime.acknowledging import Acknowledger
-from tests.runtime.acks import Listener
+from tests.runtime.acks import Engine, Listener
 from tests.runtime.running import until
 from tests.runtime.test_intake import Bench, rain
 from tests.servers.mosquitto import Mosquitto
@@ -23,27 +22,6 @@ from tests.servers.mosquitto import Mosquitto
 def listener(mosquitto: Mosquitto) -> Iterator[Listener]:
     with Listener(mosquitto.port) as heard:
         yield heard
-
-
-class Engine:
-    """The intake over a log, with its acknowledger on a real broker."""
-
-    def __init__(self, folder: Path, broker: Mosquitto) -> None:
-        self.bench = Bench(folder)
-        settings = MqttSettings(port=broker.port, client_id="engine", topic="readings/#")
-        self.source = MqttSource(settings, self.bench.intake.submit)
-        self.acknowledger = Acknowledger(self.source, self.bench.log)
-        self.bench.intake.on_durable = self.acknowledger.note
-        self.acknowledger.start()
-        self.bench.intake.start()
-        self.source.start()
-        assert self.source.connected.wait(10)
-
-    def stop(self) -> None:
-        self.acknowledger.stop()
-        self.source.stop()
-        self.bench.intake.stop()
-        self.bench.log.close()
 
 
 def numbered(*numbers: int, **more: Any) -> bytes:
