@@ -215,7 +215,7 @@ def from_the_log(notices: list[Notice]) -> list[tuple[object, ...]]:
     )
 
 
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(3600)
 def test_kills_lose_nothing_and_tell_nobody_twice(mosquitto: Mosquitto, tmp_path: Path) -> None:
     chance, console = random.Random(20260718), spare_port()
     receiver = WebhookReceiver(WEBHOOK_SECRET)
