@@ -148,21 +148,22 @@ def coloured(said: Said, width: int) -> Text:
 
 def lower_part(standing: Standing) -> Group:
     """How things stand."""
-    above = Table.grid(padding=(0, 2))
-    above.add_row(
+    time = Table.grid(padding=(0, 2))
+    time.add_row(
         Text(f"{standing.at.month}月{standing.at.day}日 {standing.at:%H:%M}", "bold"),
         ProgressBar(total=1.0, completed=min(1.0, standing.part), width=24),
         f"读数 readings {standing.readings:,}",
-        Text(standing.console_url, "underline"),
     )
-    below = Text("在警 in force ")
+    in_force = Text("在警 in force  ")
     for level in sorted(STYLES, reverse=True):
-        below.append(f" {level.colour_zh[0]} {standing.in_force.get(level, 0)} ", STYLES[level])
-        below.append(" ")
+        in_force.append(f" {level.colour_zh[0]} {standing.in_force.get(level, 0)} ", STYLES[level])
+        in_force.append(" ")
+    told = Text()
     for channel, (name, english) in MEANS.items():
-        below.append(f"  {name} {english} ", "dim")
-        below.append(f"{standing.told.get(channel, 0):,}", "bold")
-    return Group(banner(), above, below)
+        told.append(f"{name} {english} ", "dim")
+        told.append(f"{standing.told.get(channel, 0):,}  ", "bold")
+    told.append(standing.console_url, "underline")
+    return Group(banner(), time, in_force, told)
 
 
 def banner() -> Rule:
