@@ -123,7 +123,7 @@ def test_what_a_database_cannot_hold_is_laid_to_its_record(
     def no_nul(*given: object, acts: list[Act], **more: object) -> None:
         if any(act.id == "x-2" for act in acts):
             raise DataError("insert", {}, Exception("a string cannot contain NUL"))
-        write(*given, acts=acts, **more)  # type: ignore[arg-type]
+        write(*given, acts=acts, **more)  # type: ignore[arg-type,misc]
 
     monkeypatch.setattr(ledger, "write_decisions", no_nul)
     area = Association(

@@ -258,9 +258,12 @@ def test_a_source_that_waits_for_room_is_let_go_at_the_end(
 ) -> None:
     monkeypatch.setattr(rooms, "HELD_BYTES", 2 * len(rain()))
     full(bench, monkeypatch)
-    sender = threading.Thread(
-        target=lambda: [bench.intake.submit(Arrival(rain(), "mqtt", lambda _: None)) for _ in range(5)]
-    )
+
+    def send() -> None:
+        for _ in range(5):
+            bench.intake.submit(Arrival(rain(), "mqtt", lambda _: None))
+
+    sender = threading.Thread(target=send)
     sender.start()
     sender.join(0.3)
     assert sender.is_alive()

@@ -10,6 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from schemas.area import TIERS
+from schemas.hazard import Hazard
 from schemas.published import SHAPES, asyncapi, json_schema
 from schemas.times import from_micros
 from schemas.truth import Event, Truth
@@ -32,7 +33,9 @@ def test_a_good_reading_passes_the_published_schema_and_a_bad_one_does_not(kind:
 
 
 def test_what_we_write_passes_the_published_schema() -> None:
-    event = Event(hazard="landslide", level=4, area="5119", begins_at=from_micros(0), ends_at=from_micros(1))
+    event = Event(
+        hazard=Hazard.LANDSLIDE, level=4, area="5119", begins_at=from_micros(0), ends_at=from_micros(1)
+    )
     Draft202012Validator(json_schema("truth")).validate(json.loads(Truth(events=(event,)).model_dump_json()))
 
 
