@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from alerting.ledger import Ledger
 from console.feed import Feed
 from runtime import metrics
+from schemas.errors import plain
 
 EVERY_S = 1.0
 
@@ -56,7 +57,7 @@ class LedgerFollower:
                     metrics.log.error(
                         "ledger.away reason=%s; pages learn of nothing new until it is back", error
                     )
-                self.fault = str(error)
+                self.fault = plain(error)
 
     def _tell(self, code: str) -> None:
         new = self._ledger.decided_after(code, self._seen[code])

@@ -19,6 +19,7 @@ from console.site import Health
 from runtime.clock import Clock
 from runtime.topics import ASKED_MS
 from schemas.bundle import Bundle
+from schemas.errors import plain
 from schemas.times import Micros, rfc3339, to_micros
 
 LOOK_EVERY_S = 5.0
@@ -102,7 +103,7 @@ class Lookout:
                     self._moved_s[code] = time.monotonic()
             alerts, acts = self._ledger.newest_alerts(1), self._ledger.acts(None, 1)
         except SQLAlchemyError as error:
-            self._ledger_fault = str(error).partition("\n")[0]
+            self._ledger_fault = plain(error)
             return
         self._newest_alert_us = to_micros(alerts[0].issued_at) if alerts else None
         self._newest_act_us = to_micros(acts[0].at) if acts else None

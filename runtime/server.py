@@ -18,9 +18,11 @@ class ConsoleServer:
     ----------
     port
         0 takes any free one; `port` then tells which.
+    setting
+        What names address and port, for whoever has to change them.
     """
 
-    def __init__(self, app: Starlette, address: str, port: int) -> None:
+    def __init__(self, app: Starlette, address: str, port: int, *, setting: str = "ports.console") -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -28,7 +30,7 @@ class ConsoleServer:
         except OSError as error:
             self._socket.close()
             raise OSError(
-                f"the console cannot listen on {address}:{port} ({error.strerror}); set ports.console"
+                f"nothing can listen on {address}:{port} ({error.strerror}); set {setting}"
             ) from error
         self.port: int = self._socket.getsockname()[1]
         self.url = f"http://{address}:{self.port}"

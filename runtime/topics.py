@@ -78,6 +78,8 @@ def make_topics(bootstrap: str, partitions: int = PARTITIONS) -> list[str]:
             if topic["error_code"] != 0:
                 raise for_code(topic["error_code"])(f"{name}: {topic.get('error_message')}")
             made.append(name)
+        # The controller's word comes before the brokers know of them.
+        admin.wait_for_topics(made)
     finally:
         admin.close()
     return made

@@ -18,7 +18,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "worker": ("runtime.cli.worker", "Kafka: a Faust worker that runs the pipelines over the topic log"),
     "dispatch": ("runtime.cli.dispatch", "Kafka: claims due notices from the ledger and sends them"),
     "console": ("runtime.cli.console", "Kafka: the page and the API over the ledger that workers share"),
-    "topics": ("runtime.cli.topics", "Kafka: makes the topics, and tells which differ from what they should be"),
+    "topics": ("runtime.cli.topics", "Kafka: makes the topics, and tells which are not as they should be"),
     "replay": ("runtime.cli.replay", "recorded readings through the whole chain, repeatable to the byte"),
     "simulate": ("runtime.cli.simulate", "a scenario's readings, and the truth about them"),
     "verify": ("runtime.cli.verify", "alerts against the truth: POD, FAR, CSI, lead times"),
@@ -80,5 +80,7 @@ def main() -> None:
     except Exception as error:
         if not type(error).__module__.startswith(_SERVERS):
             raise
-        click.echo(f"fenghuo: a server that the configuration names does not do its part: {plain(error)}", err=True)
+        click.echo(
+            f"fenghuo: a server that the configuration names does not do its part: {plain(error)}", err=True
+        )
         sys.exit(2)

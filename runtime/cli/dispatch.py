@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from alerting.ledger import Ledger
-from runtime.cli.service import log_to_terminal, until_stopped
+from runtime.cli.service import health_option, log_to_terminal, telling_health, until_stopped
 from runtime.configuration.loading import load
 from runtime.dispatching import Dispatching
 from runtime.surroundings import clock_of, ledger_url, mqtt_password
@@ -29,7 +29,8 @@ from runtime.surroundings import clock_of, ledger_url, mqtt_password
     show_default=True,
     help="Names this dispatcher: the same over restarts, another for each that runs at the same time.",
 )
-def dispatch(folder: Path, name: str) -> None:
+@health_option
+def dispatch(folder: Path, name: str, health: tuple[str, int] | None) -> None:
     """Send what is due in the ledger of database.url through the channels of fenghuo.yaml, until stopped."""
     log_to_terminal()
     configuration = load(folder)
@@ -44,6 +45,11 @@ def dispatch(folder: Path, name: str) -> None:
             os.environ,
             worker=name,
         )
-        running.start()
-        until_stopped("dispatch")
-        running.stop()
+        with telling_health(health, lambda: _faults(running)):
+            running.start()
+            until_stopped("dispatch")
+            running.stop()
+
+
+def _faults(running: Dispatching) -> list[str]:
+    return [] if running.failure is None else [f"the dispatcher has ended: {running.failure}"]

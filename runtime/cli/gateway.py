@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from alerting.ledger import Ledger
-from runtime.cli.service import log_to_terminal, until_stopped
+from runtime.cli.service import health_option, log_to_terminal, telling_health, until_stopped
 from runtime.configuration.loading import load
 from runtime.gateway import Gateway
 from runtime.surroundings import clock_of, ledger_url, mqtt_password
@@ -23,7 +23,8 @@ from runtime.surroundings import clock_of, ledger_url, mqtt_password
     type=click.Path(path_type=Path),
     help="Folder of the configuration.",
 )
-def gateway(folder: Path) -> None:
+@health_option
+def gateway(folder: Path, health: tuple[str, int] | None) -> None:
     """Write readings from brokers.mqtt and from the Kafka topic `readings` into the topic `log`, until stopped."""
     log_to_terminal()
     configuration = load(folder)
@@ -38,7 +39,23 @@ def gateway(folder: Path) -> None:
         clock_of(configuration.settings),
         mqtt_password(configuration.settings, os.environ),
     )
-    running.start()
-    until_stopped("gateway")
-    running.stop()
+    with telling_health(health, lambda: _faults(running)):
+        running.start()
+        until_stopped("gateway")
+        running.stop()
     ledger.close()
+
+
+def _faults(running: Gateway) -> list[str]:
+    faults = []
+    if running.intake.fault is not None:
+        faults.append(f"the log cannot be written: {running.intake.fault}; nothing is acknowledged")
+    if running.intake.failure is not None:
+        faults.append(
+            f"the intake tripped over a payload, which stays unacknowledged: {running.intake.failure}"
+        )
+    if running.mqtt is not None and not running.mqtt.connected.is_set():
+        faults.append("the MQTT source does not stand")
+    if not running.kafka.connected.is_set():
+        faults.append("the Kafka source does not stand")
+    return faults

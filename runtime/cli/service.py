@@ -1,10 +1,13 @@
-"""How long-running commands log and end."""
+"""How long-running commands log, tell of their health, and end."""
 
 from __future__ import annotations
 
 import logging
 import signal
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import click
 from rich.console import Console
@@ -26,6 +29,43 @@ def log_to_terminal(screen: Console | None = None, *, verbose: bool = False) -> 
             RichHandler(console=screen or Console(stderr=True), show_path=False, rich_tracebacks=False)
         ],
     )
+
+
+def health_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--health HOST:PORT`, given as `health`."""
+    return click.option(
+        "--health",
+        metavar="HOST:PORT",
+        callback=_place,
+        help="Serve /health and /metrics there; left out, nowhere.",
+    )(command)
+
+
+def _place(_context: click.Context, _option: click.Parameter, value: str | None) -> tuple[str, int] | None:
+    if value is None:
+        return None
+    host, _, port = value.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise click.BadParameter(f"{value!r} is not HOST:PORT, such as 127.0.0.1:8081")
+    return host, int(port)
+
+
+@contextmanager
+def telling_health(place: tuple[str, int] | None, faults: Callable[[], list[str]]) -> Iterator[None]:
+    """Serve health and metrics while the block lasts, where a place is given."""
+    if place is None:
+        yield
+        return
+    # Here, so that a command that serves nothing starts without the server's library.
+    from runtime.operations import operations_app
+    from runtime.server import ConsoleServer
+
+    server = ConsoleServer(operations_app(faults), *place, setting="--health")
+    server.start()
+    try:
+        yield
+    finally:
+        server.stop()
 
 
 def until_stopped(name: str) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 from pathlib import Path
+from typing import Any
 
 import click
 
 from alerting.ledger import Ledger
+from runtime.cli.service import health_option, telling_health
 from runtime.configuration.loading import load
 from runtime.faust_app import make_app
 from runtime.surroundings import ledger_url
@@ -25,7 +28,8 @@ from runtime.topics import make_topics
     help="Folder of the configuration.",
 )
 @click.option("--verbose", is_flag=True, help="Also what is normal.")
-def worker(folder: Path, verbose: bool) -> None:
+@health_option
+def worker(folder: Path, verbose: bool, health: tuple[str, int] | None) -> None:
     """Run the pipelines of the association areas whose partitions this worker is given, until stopped."""
     configuration = load(folder)
     bootstrap = configuration.settings.brokers.kafka.bootstrap
@@ -34,9 +38,23 @@ def worker(folder: Path, verbose: bool) -> None:
             "fenghuo.yaml: brokers.kafka.bootstrap names no broker; name one, such as 127.0.0.1:9092"
         )
     make_topics(",".join(bootstrap))
+    member = threading.Event()
     with (
+        telling_health(
+            health, lambda: [] if member.is_set() else ["the group of workers has not let it in yet"]
+        ),
         Ledger.open(ledger_url(configuration.settings, os.environ)) as ledger,
         tempfile.TemporaryDirectory() as datadir,
     ):
         app = make_app(configuration, ledger, Path(datadir))
-        app.Worker(loglevel="INFO" if verbose else "WARNING", quiet=not verbose).execute_from_commandline()
+
+        @app.on_partitions_assigned.connect  # type: ignore[arg-type]
+        async def begin(_app: Any, assigned: Any, **_: Any) -> None:
+            if not member.is_set():
+                click.echo("worker ready")
+            member.set()
+
+        # What is echoed is ours to read, not a line of Faust's log.
+        app.Worker(
+            loglevel="INFO" if verbose else "WARNING", quiet=not verbose, redirect_stdouts=False
+        ).execute_from_commandline()
