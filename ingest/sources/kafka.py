@@ -23,6 +23,7 @@ log = logging.getLogger("fenghuo")
 
 TOPIC = "readings"
 _POLL_MS = 200
+_LOOK_AGAIN_MS = 5_000
 _RETRY_S = 1.0
 
 
@@ -74,6 +75,8 @@ class KafkaSource:
             auto_offset_reset="earliest",
             session_timeout_ms=10_000,
             heartbeat_interval_ms=3_000,
+            # A member that joins before it has the topic's metadata is assigned nothing until it looks again.
+            metadata_max_age_ms=_LOOK_AGAIN_MS,
         )
         try:
             with self._lock:
