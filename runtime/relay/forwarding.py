@@ -6,7 +6,8 @@ Out     ids to send now; ids to forget
 A station's messages go out within a window of 1,000 numbers from its oldest, because an acknowledgement speaks of no
 more. One goes again when a message that was sent after it has been acknowledged and it has not, for `resend_s`:
 brokers keep the order, so it was lost. Where nothing at all is acknowledged only the oldest goes again, as a probe,
-less and less often: an engine that is away must not find its queue full of repeats.
+less and less often: an engine that is away must not find its queue full of repeats. One that was lost many times over
+while others arrived (the engine cannot read its number) still goes again, and no longer holds up its station.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 from runtime.relay.numbering import Held
 from schemas.acknowledgement import WINDOW, Acknowledgement
@@ -21,6 +23,8 @@ from schemas.acknowledgement import WINDOW, Acknowledgement
 MOST_PROBE_S = 300.0
 MOST_RESEND_S = 300.0
 _LOOK_S = 0.5
+_HOLDS_UP = 8
+_MOST_DOUBLED = 16
 
 
 @dataclass(slots=True)
@@ -29,6 +33,7 @@ class _Message:
     station: str | None
     number: int | None
     tries: int = 0
+    lost: int = 0
     serial: int = 0
     sent_s: float = 0.0
 
@@ -84,11 +89,9 @@ class Forwarding:
         """Ids to send now, at most so many; they count as sent."""
         chosen: list[_Message] = []
         if now_s - self._looked_s >= _LOOK_S:
-            self._looked_s = now_s
-            for message in self._lost(now_s):
-                if len(chosen) == most:
-                    break
-                chosen.append(message)
+            chosen = self._lost(now_s, most)
+            if len(chosen) < most:
+                self._looked_s = now_s
         while self._ready and len(chosen) < most:
             message = self._ready.popleft()
             if message.id in self._messages:
@@ -121,8 +124,7 @@ class Forwarding:
         if gone:
             self._probe_wait_s = self._resend_s
         self._drop(gone)
-        while line.later and self._in_window(line, line.later[0].number):
-            self._ready.append(line.later.popleft())
+        self._let_out(line)
         if not line.held:
             del self._lines[station]
         return [message.id for message in gone]
@@ -139,24 +141,34 @@ class Forwarding:
         """The broker was away and is back: look for losses soon."""
         self._probe_wait_s = self._resend_s
 
+    def _let_out(self, line: _Line) -> None:
+        while line.later and self._in_window(line, line.later[0].number):
+            self._ready.append(line.later.popleft())
+
     def _drop(self, messages: list[_Message]) -> None:
         for message in messages:
             del self._messages[message.id]
             self._flying.pop(message.id, None)
 
-    def _lost(self, now_s: float) -> Iterator[_Message]:
-        found = [
-            message
-            for message in self._until_heard()
-            if now_s - message.sent_s >= min(self._resend_s * 2 ** (message.tries - 1), MOST_RESEND_S)
-        ]
+    def _lost(self, now_s: float, most: int) -> list[_Message]:
+        found = list(
+            islice((m for m in self._until_heard() if now_s - m.sent_s >= self._patience_s(m)), most)
+        )
+        for message in found:
+            message.lost += 1
+            if message.lost == _HOLDS_UP and message.station is not None:
+                self._let_out(self._lines[message.station])
         if not found and now_s - self._probed_s >= self._probe_wait_s:
             oldest = next(iter(self._flying.values()), None)
-            if oldest is not None and now_s - oldest.sent_s >= self._resend_s:
+            unheard = oldest is not None and oldest.serial >= self._heard
+            if oldest is not None and unheard and now_s - oldest.sent_s >= self._resend_s:
                 self._probed_s = now_s
                 self._probe_wait_s = min(2 * self._probe_wait_s, MOST_PROBE_S)
                 found = [oldest]
-        yield from found
+        return found
+
+    def _patience_s(self, message: _Message) -> float:
+        return min(self._resend_s * 2.0 ** min(message.lost, _MOST_DOUBLED), MOST_RESEND_S)
 
     def _until_heard(self) -> Iterator[_Message]:
         for message in self._flying.values():
@@ -166,7 +178,10 @@ class Forwarding:
 
     @staticmethod
     def _in_window(line: _Line, number: int | None) -> bool:
-        return number is None or number <= next(iter(line.held), number) + WINDOW
+        if number is None:
+            return True
+        oldest = next((n for n, message in line.held.items() if message.lost < _HOLDS_UP), number)
+        return number <= oldest + WINDOW
 
 
 def _from(line: _Line, highest: int) -> Iterator[int]:

@@ -96,7 +96,7 @@ class Relay:
         if refusal is not None:
             faults.append(f"nothing more is taken: {refusal}")
         if self._failure is not None:
-            faults.append(f"the disk cannot be written: {self._failure}")
+            faults.append(f"nothing is forwarded: {self._failure}")
         if not self._link.connected.is_set():
             faults.append("the engine's broker is not there")
         if self._source is not None and not self._source.connected.is_set():
@@ -113,10 +113,11 @@ class Relay:
                 self._load()
                 self._send()
                 self._failure = None
-            except sqlite3.Error as error:
+            except Exception as error:  # noqa: BLE001 - without this thread nothing is forwarded at all
                 if self._failure is None:
-                    metrics.log.error("relay.disk reason=%s; trying again", error)
-                self._failure = str(error)
+                    told = None if isinstance(error, sqlite3.Error) else error
+                    metrics.log.error("relay.failing reason=%s; trying again", error, exc_info=told)
+                self._failure = f"{type(error).__name__}: {error}"
                 self._stopping.wait(1.0)
             metrics.relay_held.set(self._store.count)
             metrics.relay_held_bytes.set(self._store.size)

@@ -150,7 +150,8 @@ def test_a_broker_that_lost_all_gets_all_again_after_one_probe() -> None:
     forwarding.to_send(0, 1000)
     assert forwarding.to_send(20, 1000) == [1]
     assert forwarding.acknowledged("R-1", durable(1, 0)) == [1]
-    assert forwarding.to_send(21, 1000) == list(range(2, 101))
+    assert forwarding.to_send(21, 30) == list(range(2, 32))
+    assert forwarding.to_send(21.1, 1000) == list(range(32, 101))
 
 
 def test_a_station_stays_within_the_window_that_an_acknowledgement_speaks_of() -> None:
@@ -161,6 +162,22 @@ def test_a_station_stays_within_the_window_that_an_acknowledgement_speaks_of() -
     assert forwarding.to_send(1, 5000) == []
     assert forwarding.acknowledged("R-1", durable(1000, 500)) == [1]
     assert forwarding.to_send(2, 5000) == list(range(1002, 1502))
+
+
+def test_one_whose_number_the_engine_cannot_read_holds_its_station_up_only_for_a_while() -> None:
+    forwarding, highest, gone = Forwarding(10), 0, set[int]()
+    forwarding.add(hand(*range(3000)))
+    for second in range(0, 3600, 5):
+        beat = 10_000 + second  # another station, whose acknowledgements show that the engine is there
+        forwarding.add(hand(beat, station="R-2", first_id=beat))
+        sent = forwarding.to_send(second, 5000)
+        highest = max([highest, *(id - 1 for id in sent if id < 10_000)])
+        missing = [0] if highest <= 1000 else []
+        gone |= {*forwarding.acknowledged("R-1", durable(highest, *missing))}
+        assert forwarding.acknowledged("R-2", durable(beat)) == [beat]
+    assert gone == set(range(2, 3001))
+    assert len(forwarding) == 1
+    assert forwarding.tries(1) > 10  # it is not given up
 
 
 def test_what_has_no_number_is_forgotten_at_the_brokers_word() -> None:
