@@ -15,6 +15,7 @@ import heapq
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -78,8 +79,9 @@ def _timed(entries: Iterable[tuple[Said | Reject, str]]) -> Iterator[FromFile]:
     now = _BEGINNING
     held: tuple[Micros, Said, str] | None = None
     waiting: list[FromFile] = []
-    for entry, source in entries:
-        item = entry if isinstance(entry, Reject) else _within_calendar(entry, source)
+    checked = ((_within_calendar(entry, source), source) for entry, source in entries)
+    opening, first_lies = _opening(checked)
+    for item, source in chain(opening, checked):
         if isinstance(item, Reject):
             if held is None:
                 yield _reject_at(now, item, source)
@@ -97,27 +99,52 @@ def _timed(entries: Iterable[tuple[Said | Reject, str]]) -> Iterator[FromFile]:
                 yield _ahead(now, ahead_us, held_item, held_source)
             yield from waiting
             held, waiting = None, []
-        if not trusted and log_us > now + _TRUSTED_AHEAD_US:
+        if now == _BEGINNING and first_lies:
+            first_lies = False
+            yield _ahead(now, log_us, item, source)
+            continue
+        if not trusted and now != _BEGINNING and log_us > now + _TRUSTED_AHEAD_US:
             held = (log_us, item, source)
             continue
         now = max(now, log_us)
         yield FromFile(now, log_us, item, source)
     if held is not None:
         ahead_us, held_item, held_source = held
-        if now == _BEGINNING or ahead_us <= now + _LAST_LINE_AHEAD_US:
+        if ahead_us <= now + _LAST_LINE_AHEAD_US:
             yield FromFile(ahead_us, ahead_us, held_item, held_source)
         else:
             yield _ahead(now, ahead_us, held_item, held_source)
         yield from waiting
 
 
+def _opening(entries: Iterator[tuple[Said | Reject, str]]) -> tuple[list[tuple[Said | Reject, str]], bool]:
+    """The file's beginning up to its third reading, and whether the first reading lies about its time.
+
+    Before the first there is no `now` to be ahead of. Where the second is long before it, one of the two is wrong: late,
+    if the third agrees with the first; else the first was ahead, and must not make all others late.
+    """
+    opening: list[tuple[Said | Reject, str]] = []
+    times: list[Micros] = []
+    trusted = False
+    for item, source in entries:
+        opening.append((item, source))
+        if isinstance(item, Reject):
+            continue
+        trusted = trusted or (not times and item.received_at is not None)
+        times.append(_log_time(item))
+        if len(times) == 3:
+            break
+    ahead = len(times) == 3 and max(times[1:]) < times[0] - _TRUSTED_AHEAD_US
+    return opening, ahead and not trusted
+
+
 def _log_time(said: Said) -> Micros:
     return report_end(said) if said.received_at is None else to_micros(said.received_at)
 
 
-def _within_calendar(said: Said, source: str) -> Said | Reject:
+def _within_calendar(said: Said | Reject, source: str) -> Said | Reject:
     """The reading, or its reject where no calendar has its time: such a time must not become `now`."""
-    if EARLIEST <= _log_time(said) <= LATEST:
+    if isinstance(said, Reject) or EARLIEST <= _log_time(said) <= LATEST:
         return said
     name = "observed_at" if said.received_at is None else "received_at"
     detail = f"{name}: beyond the years 1 to 8999 in UTC; mend the time"

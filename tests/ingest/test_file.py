@@ -66,7 +66,14 @@ def test_a_line_far_ahead_moves_time_only_if_the_next_agrees(tmp_path: Path) -> 
 
 
 def test_a_first_line_far_ahead_does_not_spoil_the_file(tmp_path: Path) -> None:
-    assert told(read(written(tmp_path / "a.jsonl", line(600), line(5), line(10)))) == ["clock_ahead", 5, 10]
+    ahead = written(tmp_path / "a.jsonl", line(600), line(5), line(10), line(15))
+    assert told(read(ahead)) == ["clock_ahead", 5, 10, 15]
+
+
+def test_a_late_second_line_does_not_make_the_first_a_lie(tmp_path: Path) -> None:
+    late = written(tmp_path / "a.jsonl", line(600), line(-(10**6)), line(605))
+    assert told(read(late)) == [600, 600, 605]
+    assert told(read(written(tmp_path / "b.jsonl", line(600), line(5)))) == [600, 600]
 
 
 def test_a_last_line_may_be_thirty_days_ahead_and_no_more(tmp_path: Path) -> None:
