@@ -62,7 +62,9 @@ def _hash(password: str) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    path.unlink(missing_ok=True)
+    # In place: a container that has the file mounted would never see another of that name.
+    if path.exists():
+        path.chmod(0o600)
     path.write_text(text)
     path.chmod(0o444)
 

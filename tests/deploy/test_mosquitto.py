@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -79,6 +81,7 @@ def broker(secrets: tuple[Path, dict[str, str]]) -> Iterator[DeployedMosquitto]:
 def test_credentials_are_kept_and_added_to(secrets, tmp_path) -> None:
     folder, passwords = tmp_path / "secrets", make_credentials(tmp_path / "secrets", "RG-001")
     before = {path.name: path.read_text() for path in folder.iterdir()}
+    files = {path.name: path.stat().st_ino for path in folder.iterdir()}
     more = make_credentials(folder, "RG-002")
     after = {path.name: path.read_text() for path in folder.iterdir()}
     assert set(passwords) == {"RG-001"}
@@ -88,6 +91,10 @@ def test_credentials_are_kept_and_added_to(secrets, tmp_path) -> None:
     users = [[line.partition(":")[0] for line in one.splitlines()] for one in hashes]
     assert users == [["fenghuo", "RG-001"], ["fenghuo", "RG-001", "RG-002"]]
     assert hashes[0].splitlines()[1] == hashes[1].splitlines()[1]
+    assert {path.name: path.stat().st_ino for path in folder.iterdir()} == files, (
+        "mounts would show the old ones"
+    )
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o444}
     assert folder.stat().st_mode & 0o777 == 0o700
     assert not [word for word in passwords.values() if word in "".join(after.values()) + hashes[1]]
 
@@ -136,3 +143,12 @@ def test_a_station_publishes_its_own_topics_only(broker, secrets) -> None:
     assert other.heard == []
     for client in (engine, station, other):
         client.close()
+
+
+def test_a_new_station_is_let_in_without_a_restart(broker, secrets) -> None:
+    password = make_credentials(secrets[0], "RG-003")["RG-003"]
+    os.kill(broker.pid, signal.SIGHUP)
+    broker.wait_until(lambda: "Reloading config" in broker.log(), 10)
+    client = Client(broker.port, "RG-003", password)
+    assert client.refused is None
+    client.close()
