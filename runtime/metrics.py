@@ -42,6 +42,10 @@ relay_forwarded_total = Counter(
 relay_acknowledged_total = Counter(
     "fenghuo_relay_acknowledged_total", "Relay: readings that the engine has acknowledged, forgotten since."
 )
+relay_untaken = Gauge(
+    "fenghuo_relay_untaken",
+    "Relay: readings sent to the engine's broker that it has not yet taken (no PUBACK).",
+)
 relay_held = Gauge("fenghuo_relay_held", "Relay: readings held, not yet acknowledged by the engine.")
 relay_held_bytes = Gauge("fenghuo_relay_held_bytes", "Relay: about how many bytes they take on the disk.")
 relay_full = Gauge("fenghuo_relay_full", "Relay: 1 while nothing more can be taken, else 0.")

@@ -59,7 +59,7 @@ class Relay:
             self._source = MqttSource(devices, self._taking.submit, password)
         token = read_secret(settings.ports.token_file, TOKEN_VARIABLE, environment)
         app = create_app(self._taking.submit, self._taking.refusal, self.faults, token)
-        self.door = ConsoleServer(app, settings.ports.address, settings.ports.http)
+        self.door = ConsoleServer(app, settings.ports.address, settings.ports.http, setting="ports.http")
         self._forwarding = Forwarding(settings.resend_s)
         self._untaken: dict[int, int] = {}
         self._loaded = 0
@@ -119,6 +119,7 @@ class Relay:
                     metrics.log.error("relay.failing reason=%s; trying again", error, exc_info=told)
                 self._failure = f"{type(error).__name__}: {error}"
                 self._stopping.wait(1.0)
+            metrics.relay_untaken.set(len(self._untaken))
             metrics.relay_held.set(self._store.count)
             metrics.relay_held_bytes.set(self._store.size)
             metrics.relay_full.set(self._taking.refusal() is not None)
@@ -173,5 +174,6 @@ class Relay:
             for id in ids:
                 topic, body = bodies[id]
                 self._untaken[self._link.publish(topic, body)] = id
+                metrics.relay_untaken.set(len(self._untaken))
                 which = "first" if self._forwarding.tries(id) == 1 else "again"
                 metrics.relay_forwarded_total.labels(which).inc()
