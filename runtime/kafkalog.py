@@ -8,20 +8,22 @@ kafka-python's idempotent producer with acks=all: a retry of its own writes no r
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Sequence
 from typing import Any
 
 from kafka import KafkaProducer
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, KafkaTimeoutError
 
 from runtime.logstore import LogFull
-from runtime.topics import LOG, MAX_RECORD_BYTES, REJECTED, partition_of
+from runtime.topics import LOG, MAX_RECORD_BYTES, RECONNECT_MS, REJECTED, partition_of
 from schemas.log import Record, encode_record
 from schemas.reject import Reject
 from schemas.times import Micros
 
 _ACKNOWLEDGED_S = 30.0
+log = logging.getLogger("fenghuo")
 
 
 class KafkaLog:
@@ -94,6 +96,7 @@ class KafkaLog:
             enable_idempotence=True,
             linger_ms=0,
             max_request_size=MAX_RECORD_BYTES,
+            reconnect_backoff_max_ms=RECONNECT_MS,
         )
 
     def _connected(self) -> KafkaProducer:
@@ -104,8 +107,11 @@ class KafkaLog:
     def _full(self, error: KafkaError) -> LogFull:
         # An idempotent producer that has lost its place refuses everything from then on: the next try gets a new one.
         if self._producer is not None:
-            self._producer.close(timeout=0)
-            self._producer = None
+            try:
+                self._producer.close(timeout=0)
+                self._producer = None
+            except KafkaTimeoutError:
+                log.warning("kafka.waiting; what was sent goes out in its order when the brokers are back")
         return LogFull(f"Kafka does not acknowledge: {error}")
 
     def _partition_count(self, producer: KafkaProducer) -> int:

@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from alerting.ledger import Ledger
 from console.site import Health
 from runtime.clock import Clock
-from runtime.topics import ASKED_MS
+from runtime.topics import ASKED_MS, RECONNECT_MS
 from schemas.bundle import Bundle
 from schemas.errors import plain
 from schemas.times import Micros, rfc3339, to_micros
@@ -118,6 +118,7 @@ class Lookout:
                     bootstrap_servers=self._bootstrap,
                     bootstrap_timeout_ms=ASKED_MS,
                     request_timeout_ms=ASKED_MS,
+                    reconnect_backoff_max_ms=RECONNECT_MS,
                 )
             self._admin.describe_cluster()
         except KafkaError as error:

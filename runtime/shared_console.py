@@ -18,6 +18,7 @@ from console.app import create_app
 from console.feed import Feed
 from console.site import Site, TakesNoReadings
 from ingest.arrival import Arrival
+from runtime import metrics
 from runtime.acts import NOT_IN_THE_LOG, WAIT_S, association_of
 from runtime.cli.engine import TOKEN_VARIABLE
 from runtime.clock import Clock
@@ -133,7 +134,12 @@ class ActDesk:
             raise LogFull(NOT_IN_THE_LOG)
         now_us = self._clock.now_us()
         record = ActRecord(now_us, act.model_dump_json().encode())
-        self._opened().append([(association_of(act, self._ledger, self._bundle), now_us, record)])
+        area = association_of(act, self._ledger, self._bundle)
+        try:
+            self._opened().append([(area, now_us, record)])
+        except LogFull as error:
+            metrics.log.error("console.act_not_logged reason=%s", error)
+            raise LogFull(NOT_IN_THE_LOG) from error
         ends_s = time.monotonic() + WAIT_S
         while (judged := self._ledger.act(act.id)) is None and time.monotonic() < ends_s:
             time.sleep(_ASK_EVERY_S)

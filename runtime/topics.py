@@ -24,6 +24,8 @@ READINGS, REJECTED, LOG, FINDINGS, DEAD = "readings", "readings.rejected", "log"
 PARTITIONS = 4
 LOG_DAYS = 30
 MAX_RECORD_BYTES = 16 * 1024 * 1024
+RECONNECT_MS = 1_000
+"""The longest pause between tries to reach a broker that is away; kafka-python's own grows to half a minute."""
 ASKED_MS = 5_000
 """How long a question to the brokers may take before they count as away."""
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import yaml
 
-from tests.servers.base import Server, program
+from tests.servers.base import Server, program, spare_port
+from tests.servers.kafka import LOG4J, Kafka
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 SETUP = DEPLOY / "setup" / "credentials.py"
@@ -76,3 +77,42 @@ class DeployedMosquitto(Server):
     def command(self) -> Sequence[str]:
         """Run in the foreground."""
         return [program("mosquitto"), "-c", str(self.folder / "mosquitto.conf")]
+
+
+class DeployedKafka(Kafka):
+    """Kafka on the environment that the compose file gives it, as its image turns that into properties.
+
+    Only names, ports and folders are another's, and what makes a group wait.
+    """
+
+    name = "deployed-kafka"
+
+    def prepare(self) -> None:
+        """Write the properties and format the folder of the data."""
+        environment = compose()["services"]["kafka"]["environment"]
+        properties = {
+            key.removeprefix("KAFKA_").lower().replace("_", "."): value for key, value in environment.items()
+        }
+        loopback = spare_port()
+        text = "".join(f"{key}={value}\n" for key, value in properties.items())
+        for shipped, here in {
+            "PLAINTEXT://:9092": f"PLAINTEXT://{self.bootstrap}",
+            "PLAINTEXT://kafka:9092": f"PLAINTEXT://{self.bootstrap}",
+            "CONTROLLER://:9093": f"CONTROLLER://{self.host}:{self.controller_port}",
+            "1@kafka:9093": f"1@{self.host}:{self.controller_port}",
+            "LOOPBACK://:19092": f"LOOPBACK://{self.host}:{loopback}",
+            "LOOPBACK://127.0.0.1:19092": f"LOOPBACK://{self.host}:{loopback}",
+            "/var/lib/kafka/data": f"{self.folder}/data",
+        }.items():
+            assert shipped in text, f"compose.yaml no longer says {shipped!r}"
+            text = text.replace(shipped, here)
+        text += "offsets.topic.num.partitions=4\ngroup.initial.rebalance.delay.ms=0\n"
+        path = self.folder / "server.properties"
+        path.write_text(text)
+        (self.folder / "log4j2.yaml").write_text(LOG4J)
+        words = ["format", "-t", "5L6g3nShT-eMCtK--X86sw", "-c", str(path)]
+        formatted = subprocess.run(
+            self._java("kafka.tools.StorageTool", *words), check=False, capture_output=True, text=True
+        )
+        if formatted.returncode:
+            raise RuntimeError(f"kafka format failed:\n{formatted.stdout}{formatted.stderr}")

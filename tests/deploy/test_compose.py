@@ -25,7 +25,15 @@ from kafka import KafkaConsumer, TopicPartition
 from runtime.topics import LOG, partition_of
 from schemas.log import Record, decode_record
 from schemas.packet import Packet
-from tests.deploy.deployed import DEPLOY, SECRETS, DeployedMosquitto, compose, make_credentials, programs
+from tests.deploy.deployed import (
+    DEPLOY,
+    SECRETS,
+    DeployedKafka,
+    DeployedMosquitto,
+    compose,
+    make_credentials,
+    programs,
+)
 from tests.deploy.test_mosquitto import Client
 from tests.runtime.running import until
 from tests.servers.base import ServerMissing, die_with_parent, refuse_or_skip, spare_port
@@ -228,7 +236,7 @@ def machine(tmp_path: Path, postgres: Postgres) -> Iterator[tuple[Machine, str]]
         session.execute("create role fenghuo login")
         session.execute(f'alter database "{database}" owner to fenghuo')
     with ExitStack() as servers:
-        kafka = servers.enter_context(running(Kafka))
+        kafka = servers.enter_context(running(DeployedKafka))
         try:
             mosquitto = servers.enter_context(DeployedMosquitto(tmp_path / "secrets"))
         except ServerMissing as error:

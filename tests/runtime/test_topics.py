@@ -9,10 +9,14 @@ from pathlib import Path
 import pytest
 import yaml
 from click.testing import CliRunner, Result
+from kafka import KafkaConsumer
 from kafka.admin import KafkaAdminClient
 
+from runtime import kafkalog
 from runtime.cli.topics import topics
-from runtime.topics import LOG, READINGS, compare_topics
+from runtime.logstore import LogFull
+from runtime.topics import LOG, READINGS, compare_topics, make_topics
+from schemas.log import Tick, decode_record
 from tests.servers.base import spare_port
 from tests.servers.fixtures import running
 from tests.servers.kafka import Kafka
@@ -86,3 +90,37 @@ def test_what_a_broker_refuses_is_one_plain_line(kafka: Kafka, tmp_path: Path) -
     assert nobody.output.startswith("Error: Kafka at 127.0.0.1:"), nobody.output
     unnamed = CliRunner().invoke(topics, ["--config", str(SMALL)])
     assert "brokers.kafka.bootstrap names no broker" in unnamed.output
+
+
+def test_what_kafka_does_not_acknowledge_is_told_and_the_log_goes_on_when_it_is_back(
+    kafka: Kafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_topics(kafka.bootstrap)
+    log = kafkalog.KafkaLog([kafka.bootstrap])
+    log.append([("5119", 1, Tick(1))])
+    monkeypatch.setattr(kafkalog, "_ACKNOWLEDGED_S", 1.0)
+    kafka.kill()
+    for at in (2, 3):
+        with pytest.raises(LogFull, match="Kafka does not acknowledge"):
+            log.append([("5119", at, Tick(at))])
+    kafka.start()
+    monkeypatch.setattr(kafkalog, "_ACKNOWLEDGED_S", 10.0)
+    log.append([("5119", 4, Tick(4))])
+    log.close()
+    consumer = KafkaConsumer(LOG, bootstrap_servers=kafka.bootstrap, auto_offset_reset="earliest")
+    ticks: list[int] = []
+
+    def has_come() -> bool:
+        ticks.extend(read(consumer))
+        return 4 in ticks
+
+    kafka.wait_until(has_come, 20)
+    consumer.close()
+    assert sorted(set(ticks)) == ticks, "out of order, or twice without having been sent twice"
+    assert {1, 4} <= set(ticks)
+
+
+def read(consumer: KafkaConsumer) -> list[int]:
+    polled = consumer.poll(timeout_ms=500).values()
+    records = [decode_record(one.value) for batch in polled for one in batch]
+    return [record.at_us for record in records if isinstance(record, Tick)]
