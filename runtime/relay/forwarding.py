@@ -7,7 +7,8 @@ A station's messages go out within a window of 1,000 numbers from its oldest, be
 more. One goes again when a message that was sent after it has been acknowledged and it has not, for `resend_s`:
 brokers keep the order, so it was lost. Where nothing at all is acknowledged only the oldest goes again, as a probe,
 less and less often: an engine that is away must not find its queue full of repeats. One that was lost many times over
-while others arrived (the engine cannot read its number) still goes again, and no longer holds up its station.
+while others arrived (the engine cannot read its number) still goes again, and no longer holds up its station. Of a station
+that the broker forbids one message goes as a trial, now and then; brokers part from whoever sends what is forbidden.
 """
 
 from __future__ import annotations
@@ -40,10 +41,12 @@ class _Message:
 
 @dataclass(slots=True)
 class _Line:
-    """A station's messages by number, ascending, and those that wait for the window to reach them."""
+    """A station's messages by number, ascending; those that wait for the window to reach them, and for a right to be given."""
 
     held: dict[int, _Message] = field(default_factory=dict)
     later: deque[_Message] = field(default_factory=deque)
+    trial: _Message | None = None
+    put_off: list[_Message] = field(default_factory=list)
 
 
 class Forwarding:
@@ -61,6 +64,8 @@ class Forwarding:
         self._ready: deque[_Message] = deque()
         self._flying: dict[int, _Message] = {}
         self._messages: dict[int, _Message] = {}
+        self._unnumbered = _Line()
+        self._trials: dict[int, _Message] = {}
         self._serial = 0
         self._heard = 0
         self._probe_wait_s = resend_s
@@ -95,7 +100,8 @@ class Forwarding:
         while self._ready and len(chosen) < most:
             message = self._ready.popleft()
             if message.id in self._messages:
-                chosen.append(message)
+                line = self._line(message)
+                (chosen if line.trial is None else line.put_off).append(message)
         for message in chosen:
             self._serial += 1
             message.serial, message.sent_s, message.tries = self._serial, now_s, message.tries + 1
@@ -124,6 +130,8 @@ class Forwarding:
         if gone:
             self._probe_wait_s = self._resend_s
         self._drop(gone)
+        if gone:
+            self._allow(line)
         self._let_out(line)
         if not line.held:
             del self._lines[station]
@@ -132,14 +140,45 @@ class Forwarding:
     def taken(self, id: int) -> bool:
         """The broker took a message: whether that is all that can be known of it, so that it may be forgotten."""
         message = self._messages.get(id)
-        if message is None or message.number is not None:
+        if message is None:
+            return False
+        if id in self._trials:
+            self._allow(self._line(message))
+        if message.number is not None:
             return False
         self._drop([message])
         return True
 
+    def refused(self, id: int) -> None:
+        """The broker forbids a message: its station waits, and one of its messages is tried again now and then."""
+        message = self._messages.get(id)
+        if message is None:
+            return
+        line = self._line(message)
+        if line.trial is None:
+            line.trial = self._trials[id] = message
+        if line.trial is message:
+            message.lost += 1
+        elif self._flying.pop(id, None) is not None:
+            line.put_off.append(message)
+
+    @property
+    def forbidden(self) -> int:
+        """Of how many stations the broker forbids messages; all without a number count as one."""
+        return len(self._trials)
+
     def reconnected(self) -> None:
         """The broker was away and is back: look for losses soon."""
         self._probe_wait_s = self._resend_s
+
+    def _line(self, message: _Message) -> _Line:
+        return self._unnumbered if message.station is None else self._lines[message.station]
+
+    def _allow(self, line: _Line) -> None:
+        if line.trial is not None:
+            self._trials.pop(line.trial.id, None)
+            self._ready.extend(sorted(line.put_off, key=lambda message: message.id))
+            line.trial, line.put_off = None, []
 
     def _let_out(self, line: _Line) -> None:
         while line.later and self._in_window(line, line.later[0].number):
@@ -151,15 +190,13 @@ class Forwarding:
             self._flying.pop(message.id, None)
 
     def _lost(self, now_s: float, most: int) -> list[_Message]:
-        found = list(
-            islice((m for m in self._until_heard() if now_s - m.sent_s >= self._patience_s(m)), most)
-        )
+        found = list(islice((m for m in self._doubtful() if now_s - m.sent_s >= self._patience_s(m)), most))
         for message in found:
-            message.lost += 1
+            message.lost += message.id not in self._trials  # a trial is counted when it is refused
             if message.lost == _HOLDS_UP and message.station is not None:
                 self._let_out(self._lines[message.station])
         if not found and now_s - self._probed_s >= self._probe_wait_s:
-            oldest = next(iter(self._flying.values()), None)
+            oldest = next((m for m in self._flying.values() if m.id not in self._trials), None)
             unheard = oldest is not None and oldest.serial >= self._heard
             if oldest is not None and unheard and now_s - oldest.sent_s >= self._resend_s:
                 self._probed_s = now_s
@@ -170,11 +207,13 @@ class Forwarding:
     def _patience_s(self, message: _Message) -> float:
         return min(self._resend_s * 2.0 ** min(message.lost, _MOST_DOUBLED), MOST_RESEND_S)
 
-    def _until_heard(self) -> Iterator[_Message]:
+    def _doubtful(self) -> Iterator[_Message]:
+        yield from self._trials.values()
         for message in self._flying.values():
             if message.serial >= self._heard:
                 return
-            yield message
+            if message.id not in self._trials:
+                yield message
 
     @staticmethod
     def _in_window(line: _Line, number: int | None) -> bool:

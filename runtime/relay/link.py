@@ -32,10 +32,11 @@ class Acknowledged:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """The broker's word on one publication; `good` where it took it for somebody."""
+    """The broker's word on one publication; `good` where it took it for somebody, `refused` where it forbids it."""
 
     mid: int
     good: bool
+    refused: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,7 @@ class EngineLink:
         good = not reason.is_failure and reason.value != _NOBODY_LISTENS
         if reason.is_failure:
             metrics.log.error("relay.forbidden reason=%s; readings are held", reason)
-        self.heard.put(Published(mid, good))
+        self.heard.put(Published(mid, good, bool(reason.is_failure)))
 
     def _on_message(self, _client: Any, _data: Any, message: mqtt.MQTTMessage) -> None:
         station = message.topic.removeprefix(f"{TOPIC}/")

@@ -99,6 +99,10 @@ class Relay:
             faults.append(f"nothing is forwarded: {self._failure}")
         if not self._link.connected.is_set():
             faults.append("the engine's broker is not there")
+        if self._forwarding.forbidden:
+            faults.append(
+                f"the engine's broker forbids what {self._forwarding.forbidden} stations say: held until it is allowed"
+            )
         if self._source is not None and not self._source.connected.is_set():
             faults.append("the devices' broker is not there")
         return faults
@@ -144,9 +148,11 @@ class Relay:
                 gone = self._forwarding.acknowledged(station, acknowledgement)
                 metrics.relay_acknowledged_total.inc(len(gone))
                 self._gone += gone
-            case Published(mid, good):
+            case Published(mid, good, refused):
                 id = self._untaken.pop(mid, None)
-                if good and id is not None and self._forwarding.taken(id):
+                if id is not None and refused:
+                    self._forwarding.refused(id)
+                elif id is not None and good and self._forwarding.taken(id):
                     self._gone.append(id)
             case Connected():
                 self._forwarding.reconnected()

@@ -180,6 +180,29 @@ def test_one_whose_number_the_engine_cannot_read_holds_its_station_up_only_for_a
     assert forwarding.tries(1) > 10  # it is not given up
 
 
+def test_a_station_that_the_broker_forbids_sends_one_trial_now_and_then_and_all_when_it_is_allowed() -> None:
+    forwarding = Forwarding(10)
+    forwarding.add([*hand(*range(5)), Held(9, None, None)])
+    assert forwarding.to_send(0, 3) == [1, 2, 3]
+    for id in (1, 2, 3):
+        forwarding.refused(id)
+    assert forwarding.to_send(1, 10) == [9]
+    forwarding.refused(9)
+    assert forwarding.forbidden == 2
+    tried = []
+    for second in range(2, 3600):
+        for id in forwarding.to_send(second, 10):
+            tried.append(id)
+            forwarding.refused(id)
+    assert set(tried) == {1, 9}
+    assert len(tried) < 40
+    assert not forwarding.taken(1)  # allowed from now on
+    assert set(forwarding.to_send(3600, 10)) >= {2, 3, 4, 5}
+    assert forwarding.acknowledged("R-1", durable(4)) == [1, 2, 3, 4, 5]
+    assert forwarding.taken(9)
+    assert (forwarding.forbidden, len(forwarding)) == (0, 0)
+
+
 def test_what_has_no_number_is_forgotten_at_the_brokers_word() -> None:
     forwarding = Forwarding(10)
     forwarding.add([Held(1, None, None), *hand(5, first_id=2)])
