@@ -27,10 +27,10 @@ from alerting.ledger import Claim, Ledger, LedgerError, Settlement
 from runtime.clock import Clock
 from runtime.receipts import ReceiptBook
 from runtime.retries import RetryPolicy, Verdict, judge
+from runtime.undelivered import undelivered
 from schemas.act import Act
-from schemas.ids import hashed
 from schemas.notice import NoticeState
-from schemas.times import DAY, SECOND, Micros, from_micros, seconds, to_micros
+from schemas.times import DAY, SECOND, Micros, seconds, to_micros
 
 log = logging.getLogger("fenghuo")
 
@@ -100,7 +100,7 @@ class Dispatcher:
         self._stopping = asyncio.Event()
         self._wakes: dict[str, asyncio.Event] = {}
         self._sending: dict[str, set[asyncio.Task[None]]] = {name: set() for name in channels}
-        self._receipts = ReceiptBook(ledger, clock)
+        self._receipts = ReceiptBook(ledger, clock, append_act)
         self._outcomes: asyncio.Queue[tuple[Settlement, asyncio.Future[bool]]] = asyncio.Queue()
 
     async def run(self) -> None:
@@ -272,33 +272,8 @@ class Dispatcher:
             verdict.error,
             "never" if verdict.pause_s is None else f"{verdict.pause_s:.1f}",
         )
-        if verdict.undelivered:
-            self._undelivered(notice.id, claim, verdict.state, verdict.error or "", now_us)
-
-    def _undelivered(
-        self, notice: str, claim: Claim, state: NoticeState, reason: str, now_us: Micros
-    ) -> None:
-        """What a later decision rests on enters the log: that somebody was not told."""
-        if self._append_act is None:
-            return
-        first = claim.notice.alerts[0]
-        self._append_act(
-            Act(
-                id=hashed("x", "undelivered", notice, claim.attempt, state.value),
-                act="undelivered",
-                by="system",
-                at=from_micros(now_us),
-                alert=first.id,
-                version=first.version,
-                reason=reason,
-                content={
-                    "notice": notice,
-                    "recipient": claim.notice.recipient,
-                    "channel": claim.notice.channel,
-                    "state": state.value,
-                },
-            )
-        )
+        if verdict.undelivered and self._append_act is not None:
+            self._append_act(undelivered(notice, claim.attempt, verdict.state, verdict.error or "", now_us))
 
     # --- what others left -------------------------------------------------------------------------------------------
 

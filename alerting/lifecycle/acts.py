@@ -1,6 +1,6 @@
 """Acts: what people ask of a chain, judged at the act's place in the log.
 
-In      acts: `issue`, `update`, `cancel`, `acknowledge`, `answer`, `silence`; the system's `undelivered`
+In      acts: `issue`, `update`, `cancel`, `acknowledge`, `answer`, `silence`
 Out     the act with its outcome, and the version that it makes
 Source  EXACT, rules 8 and 12
 """
@@ -90,7 +90,6 @@ def judge(lifecycle: Lifecycle, act: Act, now: Micros) -> tuple[Act, list[Alert]
         "cancel": _cancel,
         "acknowledge": _acknowledge,
         "answer": _acknowledge,
-        "undelivered": _acknowledge,
         "silence": _silence,
     }
     try:

@@ -64,6 +64,18 @@ class Decider:
                             self._add(found, route, rule, alert, recipient, why)
         return sorted(found.values(), key=lambda d: (d.tier.rank, d.area, d.recipient, d.channel))
 
+    def ways(self, alert: Alert, recipient: Recipient) -> dict[str, Audience]:
+        """By which of his channels, in his order, and as what a recipient may be told of an alert that meets his area."""
+        rule = self._policy.release_rule(alert)
+        found: dict[str, Audience] = {}
+        for route in self._policy.routes:
+            if not route.matches(alert) or (route.audience == "public" and rule.by == "never"):
+                continue
+            if recipient.role in route.roles and recipient.tier in self._tiers(route, alert):
+                for channel in _allowed(route, recipient):
+                    found.setdefault(channel, route.audience)
+        return {channel: found[channel] for channel in recipient.channels if channel in found}
+
     def remarks(self, alert: Alert) -> list[str]:
         """Which lines of policy tell nobody of this alert, and why."""
         rule = self._policy.release_rule(alert)
@@ -107,7 +119,7 @@ class Decider:
         return related.items()
 
     def _channels(self, route: Route, alert: Alert, recipient: Recipient) -> tuple[str, ...]:
-        usable = tuple(c for c in recipient.channels if not route.channels or c in route.channels)
+        usable = _allowed(route, recipient)
         return usable if self._policy.by_every_channel(alert.level) else usable[:1]
 
     def _add(
@@ -143,3 +155,7 @@ class Decider:
         if rule.deadline_s is None:
             return "held until one person releases it"
         return f"held until one person releases it, after {rule.deadline_s:g} s by itself (自动发布)"
+
+
+def _allowed(route: Route, recipient: Recipient) -> tuple[str, ...]:
+    return tuple(c for c in recipient.channels if not route.channels or c in route.channels)

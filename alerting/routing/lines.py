@@ -26,20 +26,52 @@ class Batch:
     pending: tuple[Pending, ...]
 
 
+def entry(
+    alert: Alert, told: Told, due_us: Micros, unreached: tuple[str, ...] = (), again: bool = False
+) -> Pending:
+    """What a version is in a line."""
+    cancel = alert.type == "cancel"
+    return Pending(alert.id, alert.version, alert.hazard, alert.level, cancel, told, due_us, unreached, again)
+
+
 def join(line: Line, alert: Alert, told: Told, policy: RoutingPolicy, now: Micros) -> bool:
     """Put a version into the line; whether it goes at once.
 
     An older version of the same chain that has not come due yet is dropped: this one says what holds now.
     """
     leave(line, alert.id)
-    entry = Pending(alert.id, alert.version, alert.hazard, alert.level, alert.type == "cancel", told, now)
+    new = entry(alert, told, now)
     if alert.hazard in policy.unbundled or (alert.level == Level.RED and policy.window_us(alert) == 0):
-        line.pending = [*line.pending, entry]
+        line.pending = [*line.pending, new]
         return True
-    open_us = [p.due_us for p in line.pending if _kind(p) == _kind(entry)]
+    open_us = [p.due_us for p in line.pending if _kind(p) == _kind(new)]
     due_us = min(open_us) if open_us else now + policy.window_us(alert)
-    line.pending = [*line.pending, msgspec.structs.replace(entry, due_us=due_us)]
+    line.pending = [*line.pending, msgspec.structs.replace(new, due_us=due_us)]
     return due_us <= now
+
+
+def pass_on(
+    line: Line, entries: Sequence[Pending], policy: RoutingPolicy, channel: str, now: Micros
+) -> Batch | None:
+    """What is told because somebody was not reached: one notice at once, or with the next where the limit forbids it.
+
+    It takes the place of what waits about the same chains.
+    """
+    chains = {one.chain: one for one in entries}
+    for waiting in line.pending:
+        if (one := chains.get(waiting.chain)) is not None:
+            unreached = tuple(dict.fromkeys((*waiting.unreached, *one.unreached)))
+            chains[one.chain] = msgspec.structs.replace(one, unreached=unreached, again=waiting.again)
+    ordered = tuple(sorted(chains.values(), key=lambda p: (p.cancel, -p.level)))
+    line.pending = [pending for pending in line.pending if pending.chain not in chains]
+    limit, first = policy.limit_of(channel), ordered[0]
+    if limit is not None and first.level != Level.RED:
+        if first.hazard not in policy.unbundled and not _allowed(line, limit, now):
+            at_us = _free_us(line, limit)
+            line.pending = [*line.pending, *(msgspec.structs.replace(p, due_us=at_us) for p in ordered)]
+            return None
+        _charge(line, limit, now)
+    return Batch(first.told, ordered)
 
 
 def leave(line: Line, chain: str) -> None:
@@ -86,7 +118,7 @@ def due(line: Line, policy: RoutingPolicy, channel: str, now: Micros) -> list[Ba
 def _gather(line: Line, limit: Limit, policy: RoutingPolicy, now: Micros) -> list[Batch]:
     """One notice of all that waits, if the limit allows one now; else it waits until it does."""
     if not _allowed(line, limit, now):
-        at_us = line.next_us - (limit.burst - 1) * seconds(limit.every_s)
+        at_us = _free_us(line, limit)
         line.pending = [
             msgspec.structs.replace(pending, due_us=at_us) if pending.due_us <= now else pending
             for pending in line.pending
@@ -103,7 +135,12 @@ def _waits(group: Sequence[Pending], policy: RoutingPolicy) -> bool:
 
 
 def _allowed(line: Line, limit: Limit, now: Micros) -> bool:
-    return line.next_us - (limit.burst - 1) * seconds(limit.every_s) <= now
+    return _free_us(line, limit) <= now
+
+
+def _free_us(line: Line, limit: Limit) -> Micros:
+    """From when on the limit allows one more notice."""
+    return line.next_us - (limit.burst - 1) * seconds(limit.every_s)
 
 
 def _is_last(line: Line, limit: Limit, now: Micros) -> bool:

@@ -58,6 +58,12 @@ class RoutedChain(msgspec.Struct):
         Everyone for whom a version had or will have a notice, by line.
     public_level
         The highest level that went to the public.
+    people_version
+        The newest version that reaches people; 0 in a row of an earlier release.
+    failed
+        Lines whose notice of that version did not arrive.
+    passed
+        By line, whom it was told to pass that version on to: ids of recipients that were not reached.
     """
 
     id: str
@@ -69,10 +75,16 @@ class RoutedChain(msgspec.Struct):
     told: dict[str, Told] = {}
     held: Held | None = None
     public_level: int = 0
+    people_version: int = 0
+    failed: tuple[str, ...] = ()
+    passed: dict[str, tuple[str, ...]] = {}
 
 
 class Pending(msgspec.Struct, frozen=True):
-    """One version that waits for its bundle to close."""
+    """One version that waits for its bundle to close.
+
+    `unreached`: ids of those to whom it is to be passed on. `again`: the line had a notice of this version already.
+    """
 
     chain: str
     version: int
@@ -81,6 +93,8 @@ class Pending(msgspec.Struct, frozen=True):
     cancel: bool
     told: Told
     due_us: Micros
+    unreached: tuple[str, ...] = ()
+    again: bool = False
 
 
 class Line(msgspec.Struct):

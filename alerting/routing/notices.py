@@ -6,10 +6,11 @@ Out     `Notice`
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from alerting.render import Places, notice_text
+from alerting.render import Places, called, notice_text, unreached_mark
 from alerting.routing.memory import Told
 from alerting.routing.policy import RoutingPolicy
 from schemas.alert import Alert
@@ -26,6 +27,8 @@ class NoticeMaker:
     def __init__(self, policy: RoutingPolicy, bundle: Bundle) -> None:
         self._policy = policy
         self._places = Places(bundle.areas, bundle.stations)
+        self._recipients = {recipient.id: recipient for recipient in bundle.recipients}
+        self._of_a_kind = Counter((one.area, one.role) for one in bundle.recipients)
         self._texts: dict[tuple[Any, ...], str] = {}
         self._texts_at: Micros | None = None
 
@@ -37,6 +40,7 @@ class NoticeMaker:
         state: NoticeState,
         supersedes: tuple[str, ...],
         automatic: bool = False,
+        unreached: Sequence[str] = (),
     ) -> Notice:
         """A notice about one or several versions, the highest first.
 
@@ -52,12 +56,16 @@ class NoticeMaker:
             Ids of earlier notices that it makes pointless while they are unsent.
         automatic
             A deadline released it.
+        unreached
+            Ids of recipients to whom it is to be passed on.
         """
         first = alerts[0]
         spoken = told.channel in self._policy.spoken_channels
-        versions = [f"{alert.id}:{alert.version}" for alert in alerts]
+        what = [f"{alert.id}:{alert.version}" for alert in alerts]
+        what += [f"unreached:{one}" for one in unreached]
+        mark = unreached_mark([self._called(one) for one in unreached], self._policy.language, spoken=spoken)
         return Notice(
-            id=notice_id(versions, told.recipient, told.channel, told.audience),
+            id=notice_id(what, told.recipient, told.channel, told.audience),
             alerts=tuple(AlertVersion(id=alert.id, version=alert.version) for alert in alerts),
             audience="public" if told.audience == "public" else "responsible",
             tier=told.tier,
@@ -70,12 +78,20 @@ class NoticeMaker:
             level=first.level,
             cancel=all(alert.type == "cancel" for alert in alerts),
             status=first.status,
-            text=self._text(alerts, told.area, now, spoken, automatic),
+            text=mark + self._text(alerts, told.area, now, spoken, automatic),
             repeat=first.repeat if spoken else 1,
             expires_at=from_micros(now + max(self._policy.expires_us(alert.hazard) for alert in alerts)),
             supersedes=supersedes,
             automatic_release=automatic,
         )
+
+    def _called(self, identity: str) -> str:
+        recipient = self._recipients.get(identity)
+        if recipient is None:
+            return identity
+        name = called(self._places.own(recipient.area), recipient.role, self._policy.language)
+        # Posts stay outside the bundle: of several desks of one place only the id says which.
+        return f"{name}（{identity}）" if self._of_a_kind[recipient.area, recipient.role] > 1 else name
 
     def _text(self, alerts: Sequence[Alert], area: str, now: Micros, spoken: bool, automatic: bool) -> str:
         if self._texts_at != now:

@@ -1,19 +1,22 @@
 """Routing: alert versions become notices for people, and releases to audiences.
 
-In      `Alert` versions, acts of release, ticks of log time
+In      `Alert` versions, acts of release, the system's acts `undelivered`, ticks of log time
 Out     `Notice` when it comes to be (held or due) and again when what was held is released; `Release`
 State   one row a chain, one a recipient and channel (see `memory`); layout 1
 
-Which notices exist, with ids, texts and due times, follows from the log alone (EXACT, rule 10).
+Which notices exist, with ids, texts and due times, follows from the log alone (EXACT, rules 10 and 11).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
+
+from pydantic import ValidationError
 
 from alerting.dues import Dues
 from alerting.routing import lines
+from alerting.routing.contacts import Contacts, UndeliveredContent
 from alerting.routing.decide import Decider
 from alerting.routing.lines import Batch
 from alerting.routing.memory import (
@@ -25,6 +28,7 @@ from alerting.routing.memory import (
     RoutedChain,
     Told,
     chain_of,
+    line_key,
     line_of,
     to_bytes,
 )
@@ -34,6 +38,7 @@ from alerting.rows import ChangedRows
 from schemas.act import Act
 from schemas.alert import Alert, Release
 from schemas.bundle import Bundle
+from schemas.level import Level
 from schemas.notice import Notice, NoticeState
 from schemas.times import Micros, from_micros, seconds
 
@@ -58,6 +63,7 @@ class Routing:
     def __init__(self, parameters: RoutingPolicy, bundle: Bundle) -> None:
         self.policy = parameters
         self.decider = Decider(parameters, bundle)
+        self._contacts = Contacts(self.decider, bundle.areas, bundle.recipients)
         self._maker = NoticeMaker(parameters, bundle)
         self._chains: dict[str, RoutedChain] = {}
         self._lines: dict[str, Line] = {}
@@ -102,6 +108,7 @@ class Routing:
         held = [one for one in everyone if by != "nobody" and one.audience == "public"]
         said = [notice for one in held for notice in self._flush(chain, one, now)]
         self._remember(chain, alert)
+        chain.people_version, chain.failed, chain.passed = alert.version, (), {}
         chain.held = None
         for one in everyone:
             if by == "nobody" or one.audience != "public":
@@ -158,10 +165,12 @@ class Routing:
         chain.held = Held(alert.version, deadline_us, tuple(kept))
         return notices
 
-    # --- acts of release --------------------------------------------------------------------------------------------
+    # --- acts -------------------------------------------------------------------------------------------------------
 
     def act(self, act: Act, now: Micros) -> tuple[Act | None, list[Said]]:
-        """Judge a release; of any other act None, for it is not the routing's."""
+        """Judge a release or that somebody was not reached; of any other act None, for it is not the routing's."""
+        if act.act == "undelivered":
+            return self._undelivered(act, now)
         if act.act != "release":
             return None, []
         chain = self._chains.get(act.alert or "")
@@ -196,7 +205,7 @@ class Routing:
         for kept in held.notices:
             line = self._lines.setdefault(kept.told.line, Line())
             notice = self._maker.make(kept.told, [alert], now, NoticeState.DUE, kept.supersedes, automatic)
-            self._cover(line, notice.id, [alert])
+            self._cover(line, notice.id, [alert], {alert.id})
             lines.charge(line, self.policy, kept.told.channel, alert.level, now)
             self._touch_line(kept.told.line)
             said.append(notice)
@@ -205,6 +214,62 @@ class Routing:
         chain.held = None
         chain.public_level = max(chain.public_level, alert.level)
         self._touch_chain(chain)
+        return said
+
+    def _undelivered(self, act: Act, now: Micros) -> tuple[Act, list[Said]]:
+        """Tell the next who is to know that a notice did not reach its recipient; each notice leads to one at most."""
+        chain = self._chains.get(act.alert or "")
+        if chain is None:
+            return act.judged(f"there is no alert {act.alert}" if act.alert else "the act names no alert"), []
+        if act.version is not None and act.version > chain.version:
+            return act.judged(f"the alert has no version {act.version}"), []
+        try:
+            missed = self._missed(act)
+        except ValidationError as error:
+            return act.judged(f"content: {error.errors(include_url=False)[0]['msg']}"), []
+        for one, told in missed:
+            one.failed = (*one.failed, told.line)
+            self._touch_chain(one)
+        if max((self._alert(one).level for one, _ in missed), default=0) < Level.ORANGE:
+            return act.judged(), []
+        found = (self._contacts.next(self._alert(one), one, told) for one, told in missed)
+        if (told_next := next((told for told in found if told is not None), None)) is None:
+            return act.judged(), []
+        said = self._pass_on(missed, told_next, now)
+        content = {**act.content, "next": {"recipient": told_next.recipient, "channel": told_next.channel}}
+        return act.model_copy(update={"content": content}).judged(), said
+
+    def _missed(self, act: Act) -> list[tuple[RoutedChain, Told]]:
+        """Of what the notice told that which still holds, and to whom, unless it is known already."""
+        content = UndeliveredContent.model_validate(act.content)
+        line = line_key(content.recipient, content.channel)
+        missed: dict[str, tuple[RoutedChain, Told]] = {}
+        for identity, version in content.versions(act):
+            chain = self._chains.get(identity)
+            if chain is None or not chain.in_force or line not in chain.told or line in chain.failed:
+                continue
+            # What fell since and is said to nobody is no newer word for him.
+            if version >= (chain.people_version or chain.said_version):
+                missed[identity] = chain, chain.told[line]
+        return list(missed.values())
+
+    def _pass_on(
+        self, missed: Sequence[tuple[RoutedChain, Told]], told_next: Told, now: Micros
+    ) -> list[Said]:
+        entries: list[Pending] = []
+        for chain, told in missed:
+            alert = self._alert(chain)
+            unreached = self._contacts.news(alert, chain, told, told_next)
+            if unreached is None:
+                continue
+            again = told_next.line in chain.told
+            chain.told.setdefault(told_next.line, told_next)
+            chain.passed[told_next.line] = (*chain.passed.get(told_next.line, ()), *unreached)
+            entries.append(lines.entry(alert, told_next, now, unreached, again))
+        line = self._lines.setdefault(told_next.line, Line())
+        batch = lines.pass_on(line, entries, self.policy, told_next.channel, now)
+        said: list[Said] = [] if batch is None else [self._notice_of(line, batch, now)]
+        self._touch_line(told_next.line)
         return said
 
     # --- time -------------------------------------------------------------------------------------------------------
@@ -239,13 +304,15 @@ class Routing:
 
     def _notice_of(self, line: Line, batch: Batch, now: Micros) -> Notice:
         alerts = [self._said(pending) for pending in batch.pending]
-        notice = self._maker.make(batch.told, alerts, now, NoticeState.DUE, ())
-        return notice.model_copy(update={"supersedes": self._cover(line, notice.id, alerts)})
+        unreached = tuple(dict.fromkeys(one for pending in batch.pending for one in pending.unreached))
+        notice = self._maker.make(batch.told, alerts, now, NoticeState.DUE, (), unreached=unreached)
+        # To say the same version again leaves what said it first as it is.
+        newer = {pending.chain for pending in batch.pending if not pending.again}
+        return notice.model_copy(update={"supersedes": self._cover(line, notice.id, alerts, newer)})
 
     @staticmethod
-    def _cover(line: Line, notice: str, alerts: Sequence[Alert]) -> tuple[str, ...]:
+    def _cover(line: Line, notice: str, alerts: Sequence[Alert], newer: Set[str]) -> tuple[str, ...]:
         """Note that a notice came due; return the earlier ones of which it leaves nothing worth sending."""
-        newer = {alert.id for alert in alerts}
         left = {
             name: tuple(c for c in chains if c not in newer)
             for name, chains in line.live.items()

@@ -150,7 +150,13 @@ async def test_an_unknown_sms_goes_again_once_marked_and_then_enters_the_log(led
     assert state(ledger, notice) is S.UNKNOWN
     (act,) = acts
     assert (act.act, act.by, act.alert, act.version) == ("undelivered", "system", "a-1", 1)
-    assert act.content == {"notice": notice.id, "recipient": "p-1", "channel": "sms", "state": "unknown"}
+    assert act.content == {
+        "notice": notice.id,
+        "recipient": "p-1",
+        "channel": "sms",
+        "state": "unknown",
+        "alerts": [{"id": "a-1", "version": 1}],
+    }
 
 
 async def test_an_unknown_yellow_sms_rests(ledger):
