@@ -87,8 +87,9 @@ class Routing:
             self._remember(chain, alert)
             public, chain.held = [kept.told for kept in chain.held.notices], None
             said += self._hold(chain, alert, public, now) if alert.level > chain.public_level else []
-        if chain.public_level and alert.level <= chain.public_level:
-            # What lowers, extends or ends what the public has needs no release of its own.
+        if chain.public_level and alert.level <= chain.public_level and chain.held is None:
+            # What lowers, extends or ends what the public has needs no release of its own; while something is held,
+            # its release takes the newest version along, and no version is released twice.
             said.append(self._release(alert.id, alert.version, "public", now))
             chain.public_level = alert.level or chain.public_level
         self._touch_chain(chain)

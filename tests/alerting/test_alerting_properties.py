@@ -6,7 +6,7 @@ from collections import defaultdict
 from itertools import pairwise
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from alerting.lifecycle import Lifecycle, LifecyclePolicy
@@ -244,8 +244,17 @@ def test_the_public_gets_only_what_was_released(log):
             assert any((version.id, notice.first_due_at) in released for version in notice.alerts)
 
 
+# A person's update of a red landslide whose first word the deadline has released to the public.
+UPDATED_AFTER_RELEASE = [
+    ("find", 0, SUBJECTS[0], 4, 0),
+    ("find", 9 * MINUTE, SUBJECTS[1], 0, 0),
+    ("do", 0, "update", 3, "甲"),
+]
+
+
 @MANY
 @given(LOG, st.sampled_from(["rules", "nobody"]))
+@example(UPDATED_AFTER_RELEASE, "rules")
 def test_no_id_is_met_again_with_other_content(log, release_by):
     routing = RoutingPolicy(exercise_release_by=release_by)
     core = play(Core(routing=routing, configuration=bundle(Status.EXERCISE)), log)

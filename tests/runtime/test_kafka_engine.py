@@ -25,6 +25,7 @@ from runtime.configuration.loading import load
 from runtime.topics import LOG, make_topics, partition_of
 from schemas.log import Positioned, decode_record
 from schemas.notice import Notice
+from tests.servers.fixtures import running
 from tests.servers.kafka import Kafka
 
 CITY = "5119"
@@ -96,11 +97,13 @@ class Deployment:
 
 
 @pytest.fixture
-def deployment(kafka: Kafka, postgres_url: str, tmp_path: Path) -> Iterator[Deployment]:
-    made = Deployment(tmp_path, kafka, postgres_url)
-    make_topics(kafka.bootstrap)
-    yield made
-    made.stop()
+def deployment(postgres_url: str, tmp_path: Path) -> Iterator[Deployment]:
+    # A broker of its own: what another test left in the topic `log` is no part of this one's log.
+    with running(Kafka) as broker:
+        made = Deployment(tmp_path, broker, postgres_url)
+        make_topics(broker.bootstrap)
+        yield made
+        made.stop()
 
 
 def send_storm(kafka: Kafka, out: Path) -> int:
@@ -128,6 +131,7 @@ def wait_until(what: str, holds: object, timeout_s: float = 120) -> None:
         time.sleep(0.25)
 
 
+@pytest.mark.xdist_group("kafka")
 @pytest.mark.timeout(600)
 def test_a_worker_killed_in_the_middle_gives_the_embedded_alerts_id_by_id(
     deployment: Deployment, tmp_path: Path

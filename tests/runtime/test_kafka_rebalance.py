@@ -23,6 +23,7 @@ from tests.runtime.test_kafka_engine import (
 __all__ = ["deployment"]
 
 
+@pytest.mark.xdist_group("kafka")
 @pytest.mark.timeout(600)
 def test_a_worker_that_joins_and_one_that_leaves_change_no_alert(
     deployment: Deployment, tmp_path: Path

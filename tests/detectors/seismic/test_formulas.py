@@ -153,8 +153,8 @@ def test_levels_by_rounded_intensity(intensity, level):
     assert MODEL.level_of(intensity) == level
 
 
-def test_thresholds_of_levels():
-    assert [MODEL.threshold_of(level) for level in range(5)] == [None, 2, 3, 5, 7]
+def test_thresholds_of_levels_are_where_an_intensity_rounds_up_to_their_degree():
+    assert [MODEL.threshold_of(level) for level in range(5)] == [None, 1.5, 2.5, 4.5, 6.5]
 
 
 @pytest.mark.parametrize(
