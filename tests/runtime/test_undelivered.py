@@ -6,13 +6,15 @@ import pytest
 
 from alerting.channels.base import ChannelReceipt, Reason, Sent, Unknown
 from alerting.ledger import Ledger
+from runtime.clock import HandClock
 from runtime.configuration.policy import Policy
+from runtime.dispatcher import RESENT
 from runtime.pipeline import Pipeline
 from schemas.log import ActRecord, Tick
 from schemas.notice import NoticeState as S
 from schemas.times import HOUR, from_micros
 from tests.alerting.town import CITY, T0, TOWNSHIP, VILLAGE, act, bundle
-from tests.runtime.test_dispatcher import RESENT, FakeChannel, HandClock, dispatching, until
+from tests.runtime.test_dispatcher import FakeChannel, dispatching, until
 
 OFFICER, DUTY = f"{VILLAGE}-officer", f"{TOWNSHIP}-duty"
 
