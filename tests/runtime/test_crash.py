@@ -326,7 +326,10 @@ def webhooks_once(notices: dict[str, Notice], receiver: WebhookReceiver) -> None
 def sms_as_rule_11_says(ledger: Ledger, notices: dict[str, Notice], phones: Phones) -> int:
     texts = phones.texts()
     changes = ledger.state_changes(limit=10**7)
-    unknown = {one.notice for one in changes if one.channel == "sms" and one.state is NoticeState.UNKNOWN}
+    unknown = Counter(
+        one.notice for one in changes if one.channel == "sms" and one.state is NoticeState.UNKNOWN
+    )
+    passed_on = {act.content["notice"] for act in ledger.acts(limit=10**6) if act.act == "undelivered"}
     for notice in notices.values():
         if notice.channel != "sms" or notice.state in (NoticeState.HELD, NoticeState.SUPERSEDED):
             continue
@@ -337,7 +340,9 @@ def sms_as_rule_11_says(ledger: Ledger, notices: dict[str, Notice], phones: Phon
             assert (plain, marked) == (1, 0)
         elif notice.level >= 3:
             assert marked <= 1
-            assert plain + marked >= 1, "an orange or red notice was lost"
+            # A kill in the first try and another in the second: nobody knows, so it is passed on to the next.
+            never_rests = plain + marked >= 1 or (unknown[notice.id] >= 2 and notice.id in passed_on)
+            assert never_rests, "an orange or red notice was lost"
         else:
             assert marked == 0
             assert notice.state in (NoticeState.UNKNOWN, NoticeState.DELIVERED)
