@@ -4,276 +4,24 @@ In      records of `log`, explicitly acknowledged after the checkpoint that incl
 Out     the ledger; findings to `findings`, released alert versions to `alerts.<tier>`
 
 Faust's cost is by the record, so a record is a packet; its tables and its exactly-once mode are not used
-(EXACT, rule 15). An exception inside the agent's loop would acknowledge what it lost, so none leaves it.
+(EXACT, rule 15). An exception inside the agent's loop would acknowledge what it lost, so none leaves `Worker.take`.
 """
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import time
-from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import faust
 
-from alerting.ledger import Fenced, Ledger
-from runtime import metrics
-from runtime.association import PASSING_FAULTS, Association
+from alerting.ledger import Ledger
 from runtime.configuration.loading import Configuration
-from runtime.pipeline import Decisions
-from runtime.topics import DEAD, FINDINGS, LOG, MAX_RECORD_BYTES, PARTITIONS, alerts_topic
-from schemas.alert import Alert, Status
-from schemas.area import TIERS
-from schemas.errors import plain
-from schemas.log import Positioned, decode_record
-
-log = logging.getLogger("fenghuo")
+from runtime.publishing import topics_out
+from runtime.topics import LOG, MAX_RECORD_BYTES, PARTITIONS
+from runtime.worker import Worker
 
 BATCH, WITHIN_S = 200, 0.02
 CHECK_S = 1.0
-FENCED_S = 15.0
-"""Longer than a member of the group can be away without being told so."""
-_AWAY_S = 1.0
-
-
-@dataclass(slots=True)
-class _Area:
-    """One association area of a partition that is ours.
-
-    Attributes
-    ----------
-    association
-        None until it is opened, and after another worker has fenced it.
-    rests_until_s
-        When it may be opened again, by the machine's running time.
-    """
-
-    partition: int
-    association: Association | None = None
-    rests_until_s: float = 0.0
-    stopped: bool = False
-
-
-class Worker:
-    """Holds the association areas of the partitions that this worker was given.
-
-    Parameters
-    ----------
-    publish
-        Sends a message (topic, key, value) to Kafka; done when the brokers have acknowledged it.
-    generation
-        The generation of the assignment that holds now.
-    """
-
-    def __init__(
-        self,
-        configuration: Configuration,
-        ledger: Ledger,
-        publish: Callable[[str, str, bytes], Awaitable[object]],
-        generation: Callable[[], int],
-    ) -> None:
-        self._bundle = configuration.bundle
-        self._ledger = ledger
-        self._send = publish
-        self._generation = generation
-        self._over: int | None = None
-        """The generation that was let go while the next is not there yet."""
-        self._unsent: list[tuple[str, str, bytes]] = []
-        """What was decided and is not on its topic yet; a checkpoint waits for it, or a crash would lose it."""
-        self._areas: dict[str, _Area] = {}
-        self._waiting: dict[int, deque[Any]] = {}
-        """By partition, in order: events that are not acknowledged yet."""
-        self._blocked: set[int] = set()
-        """Partitions of an area that has stopped: nothing behind it can be acknowledged, so nothing is kept for that."""
-        self._lock = asyncio.Lock()
-        ledger.store_bundle(self._bundle.hash, self._bundle.canonical)
-
-    async def take(self, events: Sequence[Any]) -> None:
-        """Process a batch; returns when it is taken or no longer ours. Nothing leaves here but cancellation."""
-        arrived = False
-        while True:
-            async with self._lock:
-                # What was fetched before the partitions changed hands is another's, or comes again: it must neither
-                # fence that other nor be taken ahead of what lies before it.
-                events = [event for event in events if self._is_ours(event)]
-                if not arrived:
-                    self._keep(events)
-                    arrived = True
-                reason = await self._take_areas(events)
-                await self._try_to_send()
-                await self._save_all(now=False)
-            if reason is None:
-                return
-            log.error("worker.waiting reason=%s", reason)
-            await asyncio.sleep(_AWAY_S)
-
-    async def checkpoint(self, *, now: bool = False) -> None:
-        """Save what is due and acknowledge what the checkpoints include."""
-        async with self._lock:
-            for code, area in self._areas.items():
-                if area.association is None and not area.stopped:
-                    await self._take_area(code, area, [])
-            await self._save_all(now=now)
-
-    async def let_go(self) -> None:
-        """Partitions have changed hands: forget everything; whoever has an area now draws a newer epoch."""
-        async with self._lock:
-            self._over = self._generation()
-            self._areas.clear()
-            metrics.areas_stopped.set(0)
-            self._waiting.clear()
-            self._blocked.clear()
-
-    async def begin(self) -> None:
-        """Partitions were given to us, in a generation of their own."""
-        self._over = None
-
-    def _is_ours(self, event: Any) -> bool:
-        generation: int = event.message.generation_id
-        return generation == self._generation() and generation != self._over
-
-    def _keep(self, events: Sequence[Any]) -> None:
-        for event in events:
-            if event.message.partition not in self._blocked:
-                self._waiting.setdefault(event.message.partition, deque()).append(event)
-
-    async def _take_areas(self, events: Sequence[Any]) -> str | None:
-        """Give each area its events; why some must be given again, or None."""
-        groups: dict[str, list[Any]] = {}
-        for event in events:
-            groups.setdefault(_area_of(event), []).append(event)
-        reasons = []
-        for code, group in groups.items():
-            area = self._areas.setdefault(code, _Area(group[0].message.partition))
-            reasons.append(await self._take_area(code, area, group))
-        return next((reason for reason in reasons if reason is not None), None)
-
-    async def _take_area(self, code: str, area: _Area, events: Sequence[Any]) -> str | None:
-        if area.stopped:
-            return None
-        if time.monotonic() < area.rests_until_s:
-            return f"another worker holds area {code}; waiting whether it is ours still"
-        try:
-            if area.association is None:
-                area.association = await asyncio.to_thread(self._open, code)
-                # Also what was taken before the area was lost and is in no checkpoint.
-                kept = [event for event in self._waiting.get(area.partition, ()) if _area_of(event) == code]
-                newest = kept[-1].message.offset if kept else -1
-                events = [*kept, *(event for event in events if event.message.offset > newest)]
-            behind = area.association.position
-            records = [
-                Positioned(event.message.offset + 1, decode_record(event.message.value))
-                for event in events
-                if event.message.offset + 1 > behind
-            ]
-            await asyncio.to_thread(area.association.take, records)
-        except PASSING_FAULTS as error:
-            return f"area {code}: {plain(error)}; nothing is lost"
-        except Fenced as error:
-            self._fence(code, area, error)
-        except Exception as error:  # noqa: BLE001 - Faust would acknowledge what an exception leaves behind
-            self._stop(code, area, error)
-        return None if area.association is not None or area.stopped else f"area {code} is fenced"
-
-    def _fence(self, code: str, area: _Area, error: Fenced) -> None:
-        """Let an area rest: a worker that woke from a pause learns by then that its partitions are another's."""
-        if area.partition in self._blocked:
-            self._stop(code, area, error)  # what it would have to take again was not kept
-            return
-        log.error("worker.fenced area=%s reason=%s", code, error)
-        area.association = None
-        area.rests_until_s = time.monotonic() + FENCED_S
-
-    def _stop(self, code: str, area: _Area, error: Exception) -> None:
-        area.stopped = True
-        metrics.areas_stopped.inc()
-        log.critical("worker.area_stopped area=%s reason=%s: %s", code, type(error).__name__, plain(error))
-        self._blocked.add(area.partition)
-
-    def _open(self, code: str) -> Association:
-        return Association(
-            code,
-            self._bundle,
-            self._ledger,
-            on_decisions=self._say,
-            on_dead=lambda position, reason: self._publish(DEAD, code, f"{position}: {reason}".encode()),
-            epoch=self._ledger.draw_epoch(code),
-        )
-
-    async def _save_all(self, *, now: bool) -> None:
-        for code, area in self._areas.items():
-            if area.association is not None and not area.stopped:
-                await self._save(code, area, area.association, now=now)
-        self._acknowledge()
-
-    async def _save(self, code: str, area: _Area, association: Association, *, now: bool) -> None:
-        if not (now or association.checkpoint_is_due()) or not await self._try_to_send():
-            return
-        try:
-            await asyncio.to_thread(association.checkpoint)
-        except PASSING_FAULTS as error:
-            log.error("worker.ledger_away area=%s reason=%s; nothing is acknowledged", code, plain(error))
-        except Fenced as error:
-            self._fence(code, area, error)
-        except Exception as error:  # noqa: BLE001 - see _take_area
-            self._stop(code, area, error)
-
-    def _acknowledge(self) -> None:
-        """Acknowledge what checkpoints include, each partition strictly in its order.
-
-        Faust commits up to the first gap behind what it was last told, and takes a single event that is missing at the
-        beginning for none: one area's event before another's earlier one would commit that away.
-        """
-        for kept in self._waiting.values():
-            while kept and self._is_saved(kept[0]):
-                kept.popleft().ack()
-
-    def _is_saved(self, event: Any) -> bool:
-        area = self._areas.get(_area_of(event))
-        return (
-            area is not None
-            and area.association is not None
-            and event.message.offset + 1 <= area.association.saved_position
-        )
-
-    async def _try_to_send(self) -> bool:
-        """Put on the topics what is not there yet; what fails stays for the next time, and is told twice rather than never."""
-        unsent = self._unsent[:]
-        try:
-            await asyncio.gather(*[self._send(*message) for message in unsent])
-        except Exception as error:  # noqa: BLE001 - whatever kept it from its topic, it is not there
-            log.error("worker.not_published reason=%s; nothing is acknowledged", error)
-            return False
-        del self._unsent[: len(unsent)]
-        return True
-
-    def _publish(self, topic: str, key: str, value: bytes) -> None:
-        self._unsent.append((topic, key, value))
-
-    def _say(self, decisions: Decisions) -> None:
-        metrics.count(decisions)
-        for finding in decisions.findings:
-            self._publish(FINDINGS, finding.area, finding.model_dump_json().encode())
-        said = {(alert.id, alert.version): alert for alert in decisions.alerts}
-        for release in decisions.releases:
-            if release.audience == "public":
-                alert = said.get((release.alert, release.version)) or self._version(
-                    release.alert, release.version
-                )
-                self._say_released(alert)
-
-    def _version(self, alert: str, version: int) -> Alert:
-        return next(one for one in self._ledger.alert_versions(alert) if one.version == version)
-
-    def _say_released(self, alert: Alert) -> None:
-        if alert.hazard == "station":
-            return
-        for tier in alert.tiers:
-            self._publish(alerts_topic(alert.status, tier), alert.area, alert.model_dump_json().encode())
 
 
 def make_app(
@@ -310,7 +58,7 @@ def make_app(
     topic = app.topic(LOG, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
     out = {
         name: app.topic(name, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
-        for name in _topics_out()
+        for name in topics_out()
     }
 
     async def publish(name: str, key: str, value: bytes) -> None:
@@ -337,11 +85,3 @@ def make_app(
         await worker.begin()
 
     return app
-
-
-def _area_of(event: Any) -> str:
-    return (event.message.key or b"").decode(errors="replace")
-
-
-def _topics_out() -> list[str]:
-    return [FINDINGS, DEAD, *(alerts_topic(status, tier) for status in Status for tier in TIERS)]

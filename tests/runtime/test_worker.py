@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from alerting.ledger import Ledger
-from runtime import faust_app
-from runtime.faust_app import Worker
+from runtime import worker as worker_module
+from runtime.worker import Worker
 from schemas.act import Act
 from schemas.log import ActRecord, Record, encode_record
 from schemas.times import from_micros
@@ -30,6 +30,7 @@ class Bench:
         self.generation = 1
         self.acked: list[int] = []
         self.published: list[str] = []
+        self.kafka_is_away = False
         self.worker = self.new_worker()
 
     def new_worker(self) -> Worker:
@@ -37,6 +38,8 @@ class Bench:
         return Worker(configuration, self.ledger, self.publish, lambda: self.generation)
 
     async def publish(self, topic: str, _key: str, _value: bytes) -> None:
+        if self.kafka_is_away:
+            raise TimeoutError
         self.published.append(topic)
 
     def event(self, offset: int, area: str = A, record: Record | None = None) -> Any:
@@ -94,8 +97,8 @@ async def test_events_of_an_earlier_assignment_neither_fence_nor_run_ahead(bench
 async def test_an_area_that_was_fenced_and_is_still_ours_takes_again_what_it_had(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(faust_app, "FENCED_S", 0.1)
-    monkeypatch.setattr(faust_app, "_AWAY_S", 0.05)
+    monkeypatch.setattr(worker_module, "FENCED_S", 0.1)
+    monkeypatch.setattr(worker_module, "_AWAY_S", 0.05)
     await bench.worker.take([bench.event(0), bench.act(1)])
     bench.ledger.draw_epoch(A)
     await bench.worker.take([bench.act(2)])
@@ -108,7 +111,7 @@ async def test_an_area_that_was_fenced_and_is_still_ours_takes_again_what_it_had
 async def test_a_ledger_that_is_away_is_waited_for_and_a_rebalance_meanwhile_is_not(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(faust_app, "_AWAY_S", 0.02)
+    monkeypatch.setattr(worker_module, "_AWAY_S", 0.02)
 
     def away(*_: object, **__: object) -> None:
         raise OperationalError("select", {}, Exception("away"))
@@ -138,18 +141,14 @@ async def test_an_area_that_stops_acknowledges_nothing_and_holds_up_no_other(ben
     assert bench.ledger.load_checkpoint("5121")[1] == 4
 
 
-async def test_a_checkpoint_waits_for_the_topics(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def away(*_: object) -> None:
-        raise TimeoutError
-
-    bench.worker = bench.new_worker()
-    with monkeypatch.context() as patched:
-        patched.setattr(bench.worker, "_send", away)
-        bench.worker._publish("findings", A, b"{}")
-        await bench.worker.take([bench.event(0)])
-        await bench.worker.checkpoint(now=True)
-        assert bench.ledger.load_checkpoint(A)[1] == 0
-        assert bench.acked == []
+async def test_a_checkpoint_waits_for_the_topics(bench: Bench) -> None:
+    bench.kafka_is_away = True
+    bench.worker._publishing.bury(A, 1, "unreadable")
+    await bench.worker.take([bench.event(0)])
     await bench.worker.checkpoint(now=True)
-    assert bench.published == ["findings"]
+    assert bench.ledger.load_checkpoint(A)[1] == 0
+    assert bench.acked == []
+    bench.kafka_is_away = False
+    await bench.worker.checkpoint(now=True)
+    assert bench.published == ["log.dead"]
     assert bench.acked == [0]
