@@ -47,14 +47,18 @@ class SetClock:
         What it shows first, microseconds.
     rate
         Its seconds a second of the machine; greater than 0.
+    set_us
+        When it shows that, by the machine's clock; None: when it is made. Given, the clocks of several processes, and of
+        one that is started again, show the same.
     """
 
-    def __init__(self, starts_us: Micros, rate: float = 1.0) -> None:
+    def __init__(self, starts_us: Micros, rate: float = 1.0, set_us: Micros | None = None) -> None:
         if rate <= 0:
             raise ValueError(f"a clock's rate is greater than 0, not {rate}")
         self._starts_us = starts_us
         self._rate = rate
-        self._began_ns = time.monotonic_ns()
+        since_ns = 0 if set_us is None else time.time_ns() - set_us * 1000
+        self._began_ns = time.monotonic_ns() - since_ns
 
     def now_us(self) -> Micros:
         elapsed_us = (time.monotonic_ns() - self._began_ns) // 1000

@@ -18,7 +18,12 @@ def clock_of(settings: Settings) -> Clock:
     """The clock that a configuration asks for; the machine's where it asks for none."""
     if settings.clock is None:
         return MachineClock()
-    return SetClock(to_micros(settings.clock.starts_at), settings.clock.rate)
+    set_at = settings.clock.set_at
+    return SetClock(
+        to_micros(settings.clock.starts_at),
+        settings.clock.rate,
+        None if set_at is None else to_micros(set_at),
+    )
 
 
 def mqtt_password(settings: Settings, environment: Mapping[str, str]) -> str | None:

@@ -29,9 +29,12 @@ class ClockSettings(_Section):
     """A clock of its own for exercises, tests and old records (docs/exactness.md, rule 1)."""
 
     starts_at: Time
-    """What the clock shows when the process starts."""
+    """What the clock shows at `set_at`."""
     rate: float = Field(1.0, gt=0, le=100_000)
     """Its seconds a second of the machine."""
+    set_at: Time | None = None
+    """When, by the machine's clock, it shows `starts_at`; left out: when a process starts. Where several processes run,
+    or one may be started again, name it, and all show the same."""
 
 
 class KafkaSettings(_Section):
