@@ -9,7 +9,8 @@ from pathlib import Path
 
 import click
 
-from runtime.configuration import Configuration, examine
+from runtime.configuration import reach
+from runtime.configuration.loading import Configuration, examine
 from schemas.area import TIERS, Tier
 
 _SEVERAL = {
@@ -49,8 +50,16 @@ def check(folder: Path) -> None:
 
 
 def _remarks(configuration: Configuration) -> Iterator[str]:
-    by_sms = sum("sms" in recipient.channels for recipient in configuration.bundle.recipients)
-    if by_sms and configuration.settings.channels.sms is None:
-        yield f"{by_sms} recipients have sms, and channels.sms names no server: such notices would be parked."
-    if configuration.settings.brokers.mqtt is None:
+    bundle, settings = configuration.bundle, configuration.settings
+    yield from reach.remarks(configuration.policy, bundle.areas, bundle.recipients)
+    by_sms = [recipient for recipient in bundle.recipients if "sms" in recipient.channels]
+    if by_sms and settings.channels.sms is None:
+        otherwise = {recipient.tier for recipient in bundle.recipients if set(recipient.channels) - {"sms"}}
+        without = [tier for tier in TIERS if tier in {recipient.tier for recipient in by_sms} - otherwise]
+        nobody = f" At {' and '.join(without)} nobody has another channel." if without else ""
+        yield (
+            f"{len(by_sms)} recipients have sms, and fenghuo.yaml names no server at channels.sms: "
+            f"such notices would be parked.{nobody}"
+        )
+    if settings.brokers.mqtt is None:
         yield "brokers.mqtt names no broker: one runs inside the process, and it can lose messages."

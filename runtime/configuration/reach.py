@@ -2,9 +2,13 @@
 
 In      the policy, the areas, the recipients
 Out     faults: a route that can match nobody, a village that nobody would warn, a recipient whom no route tells,
-        a public route without an issuer
+        a public route without an issuer; remarks: what finds nobody and may be meant
 
 What a route is about is asked of the policy itself, alert by alert: every hazard, colour and origin once.
+
+A route that stands in policy.yaml and finds nobody is a fault. A default route is nobody's word: where it finds nobody that
+is a fault only of the route for persons in charge, whom every release and answer needs; else it is remarked, as
+is a tier that policy tells and where nobody hears.
 """
 
 from __future__ import annotations
@@ -19,12 +23,13 @@ from runtime.configuration.areas import FILE as AREAS_FILE
 from runtime.configuration.areas import AreaTable
 from runtime.configuration.documents import Document, KeyPath
 from runtime.configuration.faults import Faults
+from runtime.configuration.policy import FILE as POLICY_FILE
 from runtime.configuration.policy import Policy
 from runtime.configuration.recipients import FILE as RECIPIENTS_FILE
 from runtime.configuration.recipients import Directory
 from runtime.configuration.tables import did_you_mean
 from schemas.alert import Alert, Origin, Status
-from schemas.area import TIERS, Tier
+from schemas.area import TIERS, AreaIndex, Tier
 from schemas.hazard import Hazard
 from schemas.level import Level
 from schemas.recipient import Recipient
@@ -60,6 +65,11 @@ class Reached:
         """The hazards of which the route tells villages."""
         return frozenset(case.hazard for case in self.cases if Tier.VILLAGE in case.tiers)
 
+    @cached_property
+    def of_people(self) -> bool:
+        """Whether the route tells of what threatens people, not of sick instruments only."""
+        return any(case.hazard is not Hazard.STATION for case in self.cases)
+
     def finds(self, recipient: Recipient) -> bool:
         """Whether the route tells this recipient of anything."""
         return recipient.tier in self.tiers and self.fits(recipient)
@@ -76,14 +86,44 @@ def check_reach(
 ) -> None:
     """Name the routes and places that fail to meet; `directory` None: there is no recipients.csv, and nobody is told."""
     reached = [Reached(route, policy) for route in policy.routing.routes]
-    if document.has(("routing", "routes")):
+    if _are_written(policy):
         for index, one in enumerate(reached):
             _check_route(one, ("routing", "routes", index), directory, document, faults)
     _check_issuers(reached, policy, document, faults)
     if directory is not None and RECIPIENTS_FILE not in faults.torn:
+        if not _are_written(policy):
+            _check_default_routes(reached, directory, faults)
         _check_recipients(reached, directory, faults)
         if areas.whole:
             _check_villages(reached, areas, directory.recipients, faults)
+
+
+def remarks(policy: Policy, areas: AreaIndex, recipients: Sequence[Recipient]) -> Iterator[str]:
+    """What finds nobody and is no fault, for it may be meant; nothing where nobody at all is to be told."""
+    if not recipients:
+        return
+    reached = [Reached(route, policy) for route in policy.routing.routes]
+    if not _are_written(policy):
+        for one in reached:
+            if not any(one.finds(recipient) for recipient in recipients):
+                yield (
+                    f"{RECIPIENTS_FILE} has nobody for the default route {one.route.name} (role "
+                    f"{' or '.join(one.route.roles)}): it tells nobody; add a recipient, or write routing.routes "
+                    f"into {POLICY_FILE} without it."
+                )
+    there = {area.tier for area in areas}
+    told = {recipient.tier for recipient in recipients if any(one.finds(recipient) for one in reached)}
+    wanted = {tier for one in reached for tier in one.tiers}
+    for tier in (tier for tier in TIERS if tier in there & wanted - told):
+        yield (
+            f"{RECIPIENTS_FILE} has nobody at tier {tier} whom a route tells, and policy tells that tier; add a recipient "
+            f"there, or take the tier out of lifecycle.tiers and lifecycle.tiers_by_hazard in {POLICY_FILE}."
+        )
+
+
+def _are_written(policy: Policy) -> bool:
+    """Whether the routes stand in policy.yaml; else they are the defaults."""
+    return "routes" in policy.routing.model_fields_set
 
 
 def _cases(route: Route, policy: Policy) -> Iterator[Case]:
@@ -124,6 +164,18 @@ def _check_route(
         channels = f" with a channel {' or '.join(route.channels)}" if route.channels else ""
         what = f"{RECIPIENTS_FILE} has no {' or '.join(route.roles)}{channels} at its tiers ({tiers})"
     document.fault(faults, path, f"{name} can match nobody: {what}; mend the route or add a recipient.")
+
+
+def _check_default_routes(reached: Sequence[Reached], directory: Directory, faults: Faults) -> None:
+    for one in reached:
+        in_charge = one.route.audience == "responsible" and one.of_people
+        if in_charge and not any(one.finds(recipient) for recipient in directory.recipients):
+            faults.add(
+                RECIPIENTS_FILE,
+                0,
+                f"the default route {one.route.name} can match nobody: no recipient has the role "
+                f"{' or '.join(one.route.roles)}; add one, or write routing.routes into {POLICY_FILE}.",
+            )
 
 
 def _check_issuers(reached: Sequence[Reached], policy: Policy, document: Document, faults: Faults) -> None:
