@@ -11,11 +11,13 @@ from alerting.ledger.errors import (
     UnknownBundle,
     UnknownSchema,
 )
+from alerting.ledger.kept import Configured
 from alerting.ledger.ledger import Ledger
 from alerting.ledger.outbox import Claim, Settlement
 
 __all__ = [
     "Claim",
+    "Configured",
     "Contradiction",
     "Fenced",
     "IllegalTransition",

@@ -1,16 +1,27 @@
-"""What else is kept: rejects with their replays, and configuration bundles by their hash."""
+"""What else is kept: rejects with their replays, configuration bundles by their hash, and which was in force when."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from sqlalchemy import Connection, exists, select
+from sqlalchemy import Connection, exists, func, select
 
 from alerting.ledger import tables
 from alerting.ledger.errors import UnknownBundle
 from alerting.ledger.rows import chunks, content, insert_new
 from schemas.reject import Reject, RejectReason
 from schemas.times import Micros, to_micros
+
+_CONFIGURING = 0x66656E6768756F + 1
+"""The key of the lock, in PostgreSQL, that one of several who put a configuration in force holds."""
+
+
+class Configured(NamedTuple):
+    """A configuration that the logs follow, by the hash of its bundle, since a time of the log's."""
+
+    hash: str
+    at_us: Micros
 
 
 def add_rejects(connection: Connection, rejects: Sequence[Reject]) -> None:
@@ -74,3 +85,22 @@ def load_bundle(connection: Connection, identity: str) -> bytes:
     if found is None:
         raise UnknownBundle(identity)
     return bytes(found)
+
+
+def hold_configuration(connection: Connection) -> None:
+    """Let nobody else put a configuration in force until the transaction ends."""
+    if connection.dialect.name != "sqlite":  # whose writers exclude each other
+        connection.execute(select(func.pg_advisory_xact_lock(_CONFIGURING)))
+
+
+def add_configuration(connection: Connection, configured: Configured) -> None:
+    """Remember that the logs follow a configuration from now on."""
+    connection.execute(tables.configurations.insert(), configured._asdict())
+
+
+def configuration(connection: Connection) -> Configured | None:
+    """The configuration in force; None where none ever was."""
+    table = tables.configurations
+    newest = select(table.c.hash, table.c.at_us).order_by(table.c.sequence.desc()).limit(1)
+    found = connection.execute(newest).one_or_none()
+    return None if found is None else Configured(found.hash, int(found.at_us))

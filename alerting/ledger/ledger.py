@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Self
 
 from sqlalchemy import Connection
@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from alerting.ledger import checkpoints, decisions, kept, outbox, queries
 from alerting.ledger.composed import notices_of
 from alerting.ledger.database import Database
+from alerting.ledger.kept import Configured
 from alerting.ledger.outbox import Claim, Settlement
 from alerting.ledger.queue import being_sent
 from schemas.act import Act
@@ -165,6 +166,29 @@ class Ledger:
         """A configuration's canonical bytes; raises `UnknownBundle` where the ledger lacks them."""
         with self.database.read() as connection:
             return kept.load_bundle(connection, identity)
+
+    def configuration(self) -> Configured | None:
+        """The configuration that the logs follow; None where none was ever put in force."""
+        with self.database.read() as connection:
+            return kept.configuration(connection)
+
+    def configure(self, configured: Configured, tell_logs: Callable[[], None]) -> bool:
+        """Put a configuration in force, one caller at a time; False where it is already.
+
+        Parameters
+        ----------
+        tell_logs
+            Writes it into every log, durably; called before the ledger remembers it, so that what it forgets is told
+            again, which changes nothing.
+        """
+        with self.database.write() as connection:
+            kept.hold_configuration(connection)
+            newest = kept.configuration(connection)
+            if newest is not None and newest.hash == configured.hash:
+                return False
+            tell_logs()
+            kept.add_configuration(connection, configured)
+            return True
 
     # --- dispatchers ------------------------------------------------------------------------------------------------
 

@@ -213,6 +213,15 @@ bundles = Table(
     Column("canonical", LargeBinary, nullable=False),
 )
 
+configurations = Table(
+    "configurations",
+    metadata,
+    Column("sequence", _SERIAL, primary_key=True, autoincrement=True),
+    Column("hash", String, nullable=False),
+    Column("at_us", _MICROS, nullable=False),
+)
+"""Which configurations the logs were told to follow, in that order; the newest is in force."""
+
 checkpoint_rows = Table(
     "checkpoint_rows",
     metadata,
