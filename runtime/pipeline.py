@@ -25,7 +25,8 @@ from detectors.fire import FireFix, FireSighting
 from detectors.flash_flood import FlashFlood
 from detectors.landslide import LandslidePoint
 from detectors.rain import RainSignal
-from detectors.seismic import SeismicEvent, SeismicPick
+from detectors.seismic.event import SeismicEvent
+from detectors.seismic.pick import SeismicPick
 from detectors.silence import Silence
 from ingest.quality import Quality
 from runtime.configuration.policy import Policy

@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from alerting.render import Places
 from alerting.render.cap import NotForCap, cap_xml
-from runtime.configuration import ConfigurationError, load
+from runtime.configuration.faults import ConfigurationError
+from runtime.configuration.loading import load
 from schemas.alert import Alert
 from schemas.area import AreaIndex
 from schemas.station import StationIndex

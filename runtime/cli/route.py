@@ -13,7 +13,9 @@ from rich.table import Table
 
 from alerting.lifecycle import Lifecycle
 from alerting.routing import Decider, Decision
-from runtime.configuration import Configuration, ConfigurationError, Policy, load
+from runtime.configuration.faults import ConfigurationError
+from runtime.configuration.loading import Configuration, load
+from runtime.configuration.policy import Policy
 from schemas.act import Act
 from schemas.alert import Alert, Origin
 from schemas.area import TIERS, Tier

@@ -15,7 +15,6 @@ from typing import Any
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from runtime.configuration.faults import Faults
 from schemas.area import AreaIndex, Tier
@@ -80,7 +79,13 @@ class Counties:
         ]
         self._county_of_lowest = [areas.at_tier(area.code, Tier.COUNTY) for area in lowest]
         self._squeeze = math.cos(math.radians(sum(a.lat for a in lowest) / len(lowest))) if lowest else 1.0
-        self._tree = cKDTree([(a.lon * self._squeeze, a.lat) for a in lowest]) if lowest else None
+        self._tree = None
+        if lowest and not self._drawn:
+            from scipy.spatial import (
+                cKDTree,  # here: it takes 0.15 s to load, and with outlines nobody asks it
+            )
+
+            self._tree = cKDTree([(a.lon * self._squeeze, a.lat) for a in lowest])
 
     @classmethod
     def of(cls, folder: Path, areas: AreaIndex, faults: Faults) -> Counties:

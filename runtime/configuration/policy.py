@@ -15,7 +15,7 @@ from detectors.fire import FireParameters
 from detectors.flash_flood import FlashFloodParameters
 from detectors.landslide import LandslideParameters
 from detectors.rain import RainParameters
-from detectors.seismic import SeismicParameters
+from detectors.seismic.parameters import SeismicParameters
 from detectors.silence import SilenceParameters
 from ingest.quality import QualityParameters
 from runtime.configuration.areas import FILE as AREAS_FILE

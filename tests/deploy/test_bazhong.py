@@ -12,7 +12,8 @@ import pytest
 from deploy.bazhong.build import geometry
 from deploy.bazhong.build.__main__ import FOLDER, make
 from deploy.bazhong.build.places import COUNTIES
-from runtime.configuration import Policy, load
+from runtime.configuration.loading import load
+from runtime.configuration.policy import Policy
 from schemas.alert import Status
 
 TOWNSHIPS = {"511902": 25, "511903": 18, "511921": 33, "511922": 32, "511923": 31}

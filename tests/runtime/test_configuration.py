@@ -12,9 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from runtime.configuration import ConfigurationError, Policy, examine, load
 from runtime.configuration.documents import read_document
-from runtime.configuration.faults import Faults
+from runtime.configuration.faults import ConfigurationError, Faults
+from runtime.configuration.loading import examine, load
+from runtime.configuration.policy import Policy
 from runtime.configuration.tables import read_table
 from schemas.alert import Status
 from schemas.area import Tier

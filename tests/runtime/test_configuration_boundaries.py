@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from runtime.cli import fenghuo
-from runtime.configuration import examine, load
+from runtime.configuration.loading import examine, load
 
 SMALL = Path(__file__).parent.parent / "data" / "configurations" / "small"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.configuration import examine
+from runtime.configuration.loading import examine
 from runtime.configuration.secrets import SecretMissing, read_secret
 
 

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.seismic import SeismicEvent, SeismicParameters, SeismicPick
+from detectors.seismic.event import SeismicEvent
+from detectors.seismic.parameters import SeismicParameters
+from detectors.seismic.pick import SeismicPick
 from ingest.decoders.mseed import decode_mseed
 from ingest.packing import report_end
 from schemas.area import Area, Tier

@@ -7,8 +7,9 @@ from functools import cache
 import numpy as np
 import pytest
 
-from detectors.seismic import Motion, Pick, SeismicParameters
+from detectors.seismic.items import Motion, Pick
 from detectors.seismic.locate import distance_km
+from detectors.seismic.parameters import SeismicParameters
 from schemas.packet import Packet, merged
 from schemas.stage import UnknownState
 from schemas.times import SECOND, to_micros

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from detectors.seismic import SeismicParameters
 from detectors.seismic.intensity import (
     blind_radius_km,
     instrumental,
@@ -26,6 +25,7 @@ from detectors.seismic.magnitude import (
     median,
     tau_c,
 )
+from detectors.seismic.parameters import SeismicParameters
 
 MODEL = SeismicParameters()
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from detectors.seismic import Motion, Pick, SeismicParameters
+from detectors.seismic.items import Motion, Pick
+from detectors.seismic.parameters import SeismicParameters
 from detectors.seismic.pick import at_the_rail
 from schemas.finding import Finding
 from schemas.packet import FAIL, merged
