@@ -8,21 +8,14 @@ from pathlib import Path
 import click
 
 from alerting.ledger import Ledger
-from runtime.cli.service import log_to_terminal, until_stopped
+from runtime.cli.service import config_option, log_to_terminal, until_stopped
 from runtime.configuration.loading import load
 from runtime.shared_console import SharedConsole
 from runtime.surroundings import clock_of, ledger_url
 
 
 @click.command()
-@click.option(
-    "--config",
-    "folder",
-    default="deploy/bazhong",
-    show_default=True,
-    type=click.Path(path_type=Path),
-    help="Folder of the configuration.",
-)
+@config_option
 def console(folder: Path) -> None:
     """Serve page and API on ports.console over the ledger of database.url, until stopped.
 

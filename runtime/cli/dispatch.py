@@ -8,21 +8,16 @@ from pathlib import Path
 import click
 
 from alerting.ledger import Ledger
-from runtime.cli.service import health_option, log_to_terminal, telling_health, until_stopped
+from runtime.cli.service import config_option, health_option, log_to_terminal, telling_health, until_stopped
 from runtime.configuration.loading import load
+from runtime.connections import KafkaAccess
 from runtime.dispatching import Dispatching
+from runtime.kafkaacts import KafkaActs
 from runtime.surroundings import clock_of, ledger_url, mqtt_password
 
 
 @click.command()
-@click.option(
-    "--config",
-    "folder",
-    default="deploy/bazhong",
-    show_default=True,
-    type=click.Path(path_type=Path),
-    help="Folder of the configuration.",
-)
+@config_option
 @click.option(
     "--name",
     default="dispatch",
@@ -35,20 +30,26 @@ def dispatch(folder: Path, name: str, health: tuple[str, int] | None) -> None:
     log_to_terminal()
     configuration = load(folder)
     settings = configuration.settings
+    clock, kafka = clock_of(settings), KafkaAccess.of(settings.brokers.kafka, os.environ)
     with Ledger.open(ledger_url(settings, os.environ)) as ledger:
+        # An orange or red notice that reaches nobody enters the log, where the next contact is found.
+        acts = KafkaActs(ledger, configuration.bundle, clock, kafka) if kafka.bootstrap else None
         running = Dispatching(
             configuration,
             ledger,
-            clock_of(settings),
+            clock,
             settings.brokers.mqtt,
             mqtt_password(settings, os.environ),
             os.environ,
             worker=name,
+            append_acts=None if acts is None else acts.append,
         )
         with telling_health(health, lambda: _faults(running)):
             running.start()
             until_stopped("dispatch")
             running.stop()
+        if acts is not None:
+            acts.close()
 
 
 def _faults(running: Dispatching) -> list[str]:

@@ -8,21 +8,14 @@ from pathlib import Path
 import click
 
 from alerting.ledger import Ledger
-from runtime.cli.service import health_option, log_to_terminal, telling_health, until_stopped
+from runtime.cli.service import config_option, health_option, log_to_terminal, telling_health, until_stopped
 from runtime.configuration.loading import load
 from runtime.gateway import Gateway
 from runtime.surroundings import clock_of, ledger_url, mqtt_password
 
 
 @click.command()
-@click.option(
-    "--config",
-    "folder",
-    default="deploy/bazhong",
-    show_default=True,
-    type=click.Path(path_type=Path),
-    help="Folder of the configuration.",
-)
+@config_option
 @health_option
 def gateway(folder: Path, health: tuple[str, int] | None) -> None:
     """Write readings from brokers.mqtt and from the Kafka topic `readings` into the topic `log`, until stopped."""

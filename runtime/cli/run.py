@@ -7,20 +7,13 @@ from pathlib import Path
 
 import click
 
-from runtime.cli.service import log_to_terminal, until_stopped
+from runtime.cli.service import config_option, log_to_terminal, until_stopped
 from runtime.configuration.loading import load
 from runtime.process import EmbeddedProcess
 
 
 @click.command()
-@click.option(
-    "--config",
-    "folder",
-    default="deploy/bazhong",
-    show_default=True,
-    type=click.Path(path_type=Path),
-    help="Folder of the configuration.",
-)
+@config_option
 @click.option(
     "--data",
     type=click.Path(file_okay=False, path_type=Path),

@@ -7,11 +7,14 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
 from rich.logging import RichHandler
+
+from runtime.configuration.shipped import SHIPPED, SHIPPED_WORDS
 
 
 def log_to_terminal(screen: Console | None = None, *, verbose: bool = False) -> None:
@@ -29,6 +32,19 @@ def log_to_terminal(screen: Console | None = None, *, verbose: bool = False) -> 
             RichHandler(console=screen or Console(stderr=True), show_path=False, rich_tracebacks=False)
         ],
     )
+
+
+def config_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--config DIR`, given as `folder`; left out, the place that ships."""
+    return click.option(
+        "--config",
+        "folder",
+        metavar="DIR",
+        default=SHIPPED,
+        show_default=SHIPPED_WORDS,
+        type=click.Path(path_type=Path),
+        help="Folder of the configuration.",
+    )(command)
 
 
 def health_option(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -10,6 +10,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from runtime.configuration.shipped import SHIPPED, SHIPPED_WORDS
 from runtime.simulate.place import Place
 from runtime.simulate.scenarios import SCENARIOS
 from runtime.simulate.truth import truth_of
@@ -47,9 +48,10 @@ class _Moment(click.ParamType):
 @click.option("--until", "stop_us", type=_Moment(), help="Leave out what was observed from then on.")
 @click.option(
     "--config",
+    metavar="DIR",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    default=Path("deploy/bazhong"),
-    show_default=True,
+    default=SHIPPED,
+    show_default=SHIPPED_WORDS,
     help="Folder with areas.csv and stations.csv.",
 )
 def simulate(

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 from kafka.errors import KafkaError
 
+from runtime.cli.service import config_option
 from runtime.configuration.loading import load
 from runtime.topics import PARTITIONS, Standing, compare_topics, make_topics
 
@@ -14,14 +15,7 @@ _DAY_MS = 86_400_000
 
 
 @click.command()
-@click.option(
-    "--config",
-    "folder",
-    default="deploy/bazhong",
-    show_default=True,
-    type=click.Path(path_type=Path),
-    help="Folder of the configuration, which names the brokers.",
-)
+@config_option
 @click.option(
     "--partitions",
     default=PARTITIONS,

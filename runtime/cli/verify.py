@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
+from runtime.configuration.shipped import SHIPPED, SHIPPED_WORDS
 from runtime.simulate.place import Place
 from runtime.verify import Judgement, Verifier, Version
 from schemas.hazard import Hazard
@@ -29,9 +30,10 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @click.option(
     "--config",
+    metavar="DIR",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    default=Path("deploy/bazhong"),
-    show_default=True,
+    default=SHIPPED,
+    show_default=SHIPPED_WORDS,
     help="Folder whose areas.csv says what lies in what.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
@@ -54,6 +56,7 @@ def verify(truth_file: Path, alerts_file: Path, config: Path, as_json: bool) -> 
             for number, line in enumerate(file, 1)
             if line.strip()
         ]
+    _check_place(config, place, truth, alerts)
     judgement = Verifier(truth, alerts, place.areas).judge()
     if as_json:
         click.echo(json.dumps(_as_json(judgement), ensure_ascii=False, indent=1))
@@ -61,6 +64,25 @@ def verify(truth_file: Path, alerts_file: Path, config: Path, as_json: bool) -> 
         _show(judgement)
     if judgement.wanting:
         raise click.exceptions.Exit(1)
+
+
+def _check_place(config: Path, place: Place, truth: Truth, alerts: Sequence[Version]) -> None:
+    """Refuse to judge by another place's areas; an area that only is unknown there stands for itself, and is told."""
+    named = {event.area for event in truth.events} | {
+        code for alert in alerts for code in (alert.area, *alert.areas)
+    }
+    unknown = sorted(code for code in named if code not in place.areas)
+    if unknown and len(unknown) == len(named):
+        raise click.ClickException(
+            f"{config}/areas.csv has no area that truth or alerts name (such as {unknown[0]}); "
+            "name the folder with which the alerts were made by --config"
+        )
+    if unknown:
+        click.echo(
+            f"{len(unknown)} of {len(named)} areas that truth and alerts name are not in {config}/areas.csv "
+            f"(such as {unknown[0]}): each stands for itself",
+            err=True,
+        )
 
 
 def _parsed(file: Path, line: int, payload: bytes, parse: Callable[[bytes], T]) -> T:

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from alerting.ledger import Ledger
-from runtime.cli.service import health_option, telling_health
+from runtime.cli.service import config_option, health_option, telling_health
 from runtime.configuration.loading import load
 from runtime.faust_app import make_app
 from runtime.surroundings import ledger_url
@@ -19,14 +19,7 @@ from runtime.topics import make_topics
 
 
 @click.command()
-@click.option(
-    "--config",
-    "folder",
-    default="deploy/bazhong",
-    show_default=True,
-    type=click.Path(path_type=Path),
-    help="Folder of the configuration.",
-)
+@config_option
 @click.option("--verbose", is_flag=True, help="Also what is normal.")
 @health_option
 def worker(folder: Path, verbose: bool, health: tuple[str, int] | None) -> None:

@@ -16,6 +16,7 @@ from rich.console import Console
 from alerting.channels.smpp import SmppSettings
 from ingest.arrival import Arrival, Settled
 from runtime.configuration.loading import Configuration, load
+from runtime.configuration.shipped import SHIPPED
 from runtime.demo.feeder import Feeder, Spoken, in_arrays, simulated_storm, spoken
 from runtime.demo.pace import PacedClock
 from runtime.demo.people import TOKEN, People, free_port
@@ -30,7 +31,6 @@ from schemas.level import Level
 from schemas.notice import NoticeState
 from schemas.times import CHINA, HOUR, MINUTE, SECOND, from_micros
 
-PLACE = Path(__file__).resolve().parents[2] / "deploy" / "bazhong"
 LEAD_US = 40 * MINUTE
 """How long before its worst hours the demo joins the storm."""
 LENGTH_US = 4 * HOUR
@@ -74,7 +74,7 @@ def demonstrate(
         highlight=False,
         soft_wrap=True,
     )
-    scenario = simulated_storm(PLACE, seed)
+    scenario = simulated_storm(SHIPPED, seed)
     start = scenario.worst_us[0] - LEAD_US
     before = spoken(scenario, scenario.start_us, start)
     storm = spoken(scenario, start, start + LENGTH_US)
@@ -179,7 +179,7 @@ class _Standings:
 
 def _configured(console_port: int, people: People) -> Configuration:
     """The shipped place as an exercise that releases by itself and talks to receivers of its own."""
-    shipped = load(PLACE)
+    shipped = load(SHIPPED)
     routing = shipped.policy.routing.model_copy(update={"exercise_release_by": "nobody"})
     policy = shipped.policy.model_copy(update={"routing": routing})
     bundle = shipped.bundle

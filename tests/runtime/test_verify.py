@@ -165,3 +165,29 @@ def test_the_exit_code_reaches_the_shell(name: str, code: int) -> None:
     files = ["--truth", CASES / name / "truth.json", "--alerts", CASES / name / "alerts.jsonl"]
     command = [sys.executable, "-m", "runtime.cli", "verify", *map(str, files), "--config", str(SMALL)]
     assert subprocess.run(command, capture_output=True, check=False).returncode == code
+
+
+def test_without_config_it_is_the_place_that_ships_wherever_it_is_called(tmp_path, monkeypatch):
+    case = (CASES / "early_hit").resolve()
+    files = ["--truth", str(case / "truth.json"), "--alerts", str(case / "alerts.jsonl")]
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(verify, [*files, "--json"])
+    assert result.exit_code == 0, result.output
+    counted = json.loads(result.stdout)["areas_by_warned_and_true_level"]["rainstorm"]
+    assert sum(map(sum, counted)) == 5  # the counties of Bazhong; the small place has two
+
+
+def test_another_places_alerts_are_refused_and_a_strange_area_is_told(tmp_path):
+    """By another city's areas an event would be missed, or not, by chance."""
+    truth, alerts = ((CASES / "early_hit" / name).read_text() for name in ("truth.json", "alerts.jsonl"))
+    (tmp_path / "alerts.jsonl").write_text(alerts.replace('"511902', '"991902'))
+    (tmp_path / "truth.json").write_text(truth.replace('"511902', '"991902'))
+    code, output = run(tmp_path)
+    assert code == 1
+    assert "has no area that truth or alerts name (such as 991902)" in output
+
+    (tmp_path / "truth.json").write_text(truth)
+    code, output = run(tmp_path)
+    assert code == 1
+    assert "areas that truth and alerts name are not in" in output
+    assert "found wanting" in output
