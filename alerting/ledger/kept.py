@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, exists, func, select
+from sqlalchemy import Connection, Tuple, exists, func, select, tuple_
 
 from alerting.ledger import tables
+from alerting.ledger.database import Database
 from alerting.ledger.errors import UnknownBundle
 from alerting.ledger.rows import chunks, content, insert_new
 from schemas.reject import Reject, RejectReason
@@ -59,6 +60,36 @@ def rejects(
         statement = statement.where(was_replayed if replayed else ~was_replayed)
     bodies = connection.execute(statement).scalars().all()
     return [Reject.model_validate_json(body) for body in reversed(bodies)]
+
+
+def rejects_to_replay(database: Database, reason: RejectReason | None, rows_at_once: int) -> Iterator[Reject]:
+    """Rejects that were not replayed when this began, in order of arrival; only `rows_at_once` of them in memory."""
+    table, replays = tables.rejects, tables.reject_replays
+    wanted = select(table.c.body).where(~exists().where(replays.c.reject == table.c.id))
+    if reason is not None:
+        wanted = wanted.where(table.c.reason == reason.value)
+    with database.read() as connection:
+        last = connection.execute(wanted.order_by(table.c.received_us.desc(), table.c.id.desc()).limit(1))
+        newest = last.scalar()
+    if newest is None:
+        return
+    place = tuple_(table.c.received_us, table.c.id)
+    # What is refused again while the caller replays is a new reject, and lies behind this one.
+    page = wanted.where(place <= _place(Reject.model_validate_json(newest)))
+    page = page.order_by(table.c.received_us, table.c.id).limit(rows_at_once)
+    following = page
+    while True:
+        with database.read() as connection:
+            bodies = connection.execute(following).scalars().all()
+        if not bodies:
+            return
+        found = [Reject.model_validate_json(body) for body in bodies]
+        yield from found
+        following = page.where(place > _place(found[-1]))
+
+
+def _place(reject: Reject) -> Tuple:
+    return tuple_(to_micros(reject.received_at), reject.id)
 
 
 def mark_replayed(connection: Connection, ids: Sequence[str], at_us: Micros) -> None:
