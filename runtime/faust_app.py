@@ -16,6 +16,7 @@ import faust
 
 from alerting.ledger import Ledger
 from runtime.configuration.loading import Configuration
+from runtime.connections import KafkaAccess
 from runtime.publishing import topics_out
 from runtime.topics import LOG, MAX_RECORD_BYTES, PARTITIONS
 from runtime.worker import Worker
@@ -25,7 +26,11 @@ CHECK_S = 1.0
 
 
 def make_app(
-    configuration: Configuration, ledger: Ledger, datadir: Path, partitions: int = PARTITIONS
+    configuration: Configuration,
+    ledger: Ledger,
+    datadir: Path,
+    partitions: int = PARTITIONS,
+    kafka: KafkaAccess | None = None,
 ) -> faust.App:
     """The worker as a Faust application.
 
@@ -33,11 +38,15 @@ def make_app(
     ----------
     datadir
         Faust's own folder; a folder a process.
+    kafka
+        How the brokers are reached; None: openly, where the configuration says.
     """
-    brokers = ";".join(f"kafka://{address}" for address in configuration.settings.brokers.kafka.bootstrap)
+    kafka = kafka or KafkaAccess(configuration.settings.brokers.kafka.bootstrap)
+    brokers = ";".join(f"kafka://{address}" for address in kafka.bootstrap)
     app = faust.App(
         "fenghuo-worker",
         broker=brokers,
+        broker_credentials=kafka.faust_credentials(),
         store="memory://",
         datadir=str(datadir),
         topic_partitions=partitions,

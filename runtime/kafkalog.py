@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from kafka import KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError
 
 from runtime.logstore import LogFull
-from runtime.topics import LOG, MAX_RECORD_BYTES, RECONNECT_MS, REJECTED, partition_of
+from runtime.topics import LOG, MAX_RECORD_BYTES, OPEN, RECONNECT_MS, REJECTED, partition_of
+from schemas.errors import plain
 from schemas.log import Record, encode_record
 from schemas.reject import Reject
 from schemas.times import Micros
@@ -27,10 +28,25 @@ log = logging.getLogger("fenghuo")
 
 
 class KafkaLog:
-    """Appends to `log` and keeps rejects; nothing returns before the brokers have acknowledged it."""
+    """Appends to `log` and keeps rejects; nothing returns before the brokers have acknowledged it.
 
-    def __init__(self, bootstrap: Sequence[str]) -> None:
+    Parameters
+    ----------
+    security
+        Keyword arguments of kafka-python for a line that is not open to all.
+    explain
+        What an error of Kafka's means for whoever mends it.
+    """
+
+    def __init__(
+        self,
+        bootstrap: Sequence[str],
+        security: Mapping[str, Any] = OPEN,
+        explain: Callable[[BaseException], str] = plain,
+    ) -> None:
         self._bootstrap = list(bootstrap)
+        self._security = dict(security)
+        self._explain = explain
         self._producer: KafkaProducer | None = self._connect()
         self._partitions: int | None = None
         self._lock = threading.Lock()
@@ -97,6 +113,7 @@ class KafkaLog:
             linger_ms=0,
             max_request_size=MAX_RECORD_BYTES,
             reconnect_backoff_max_ms=RECONNECT_MS,
+            **self._security,
         )
 
     def _connected(self) -> KafkaProducer:
@@ -112,7 +129,7 @@ class KafkaLog:
                 self._producer = None
             except KafkaTimeoutError:
                 log.warning("kafka.waiting; what was sent goes out in its order when the brokers are back")
-        return LogFull(f"Kafka does not acknowledge: {error}")
+        return LogFull(f"Kafka does not acknowledge: {self._explain(error)}")
 
     def _partition_count(self, producer: KafkaProducer) -> int:
         if self._partitions is None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
@@ -17,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from alerting.ledger import Ledger
 from console.site import Health
 from runtime.clock import Clock
-from runtime.topics import ASKED_MS, RECONNECT_MS
+from runtime.topics import ASKED_MS, OPEN, RECONNECT_MS
 from schemas.bundle import Bundle
 from schemas.errors import plain
 from schemas.times import Micros, rfc3339, to_micros
@@ -34,13 +35,25 @@ class Lookout:
     ----------
     bootstrap
         Brokers of Kafka; none where the ledger is an embedded engine's.
+    security, explain
+        As of `KafkaLog`.
     """
 
-    def __init__(self, ledger: Ledger, bundle: Bundle, clock: Clock, bootstrap: Sequence[str]) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        bundle: Bundle,
+        clock: Clock,
+        bootstrap: Sequence[str],
+        security: Mapping[str, Any] = OPEN,
+        explain: Callable[[BaseException], str] = plain,
+    ) -> None:
         self._ledger = ledger
         self._bundle = bundle
         self._clock = clock
         self._bootstrap = list(bootstrap)
+        self._security = dict(security)
+        self._explain = explain
         self._admin: KafkaAdminClient | None = None
         self._positions: dict[str, int] = {}
         self._moved_s: dict[str, float] = dict.fromkeys(bundle.associations, time.monotonic())
@@ -119,10 +132,15 @@ class Lookout:
                     bootstrap_timeout_ms=ASKED_MS,
                     request_timeout_ms=ASKED_MS,
                     reconnect_backoff_max_ms=RECONNECT_MS,
+                    **self._security,
                 )
             self._admin.describe_cluster()
         except KafkaError as error:
-            self.kafka_fault = str(error) or type(error).__name__
+            self.kafka_fault = self._explain(error)
+            if self._admin is not None:
+                # A client that was refused once does not ask again, whatever was mended.
+                self._admin.close()
+                self._admin = None
             return
         self.kafka_fault = None
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from kafka.admin import ConfigFilterType, ConfigResource, ConfigResourceType, KafkaAdminClient
@@ -28,6 +29,8 @@ RECONNECT_MS = 1_000
 """The longest pause between tries to reach a broker that is away; kafka-python's own grows to half a minute."""
 ASKED_MS = 5_000
 """How long a question to the brokers may take before they count as away."""
+OPEN: Mapping[str, Any] = MappingProxyType({})
+"""Keyword arguments of kafka-python for a line that is open to all."""
 
 
 def alerts_topic(status: Status, tier: Tier) -> str:
@@ -52,15 +55,22 @@ def _configurations() -> Mapping[str, Mapping[str, str]]:
     return {LOG: log, **{name: {} for name in (READINGS, REJECTED, FINDINGS, DEAD, *alerts)}}
 
 
-def make_topics(bootstrap: str, partitions: int = PARTITIONS) -> list[str]:
+def make_topics(
+    bootstrap: str, partitions: int = PARTITIONS, *, security: Mapping[str, Any] = OPEN
+) -> list[str]:
     """Make the topics that are missing; return their names.
+
+    Parameters
+    ----------
+    security
+        Keyword arguments of kafka-python for a line that is not open to all.
 
     Raises
     ------
     kafka.errors.KafkaError
         The broker refuses one: the error is its own.
     """
-    admin = KafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = KafkaAdminClient(bootstrap_servers=bootstrap, **security)
     made = []
     try:
         there = set(admin.list_topics())
@@ -107,8 +117,15 @@ class Standing:
     faults: tuple[str, ...]
 
 
-def compare_topics(bootstrap: str, partitions: int = PARTITIONS) -> list[Standing]:
+def compare_topics(
+    bootstrap: str, partitions: int = PARTITIONS, *, security: Mapping[str, Any] = OPEN
+) -> list[Standing]:
     """How each of our topics stands against what it should be; changes nothing.
+
+    Parameters
+    ----------
+    security
+        As of `make_topics`.
 
     Raises
     ------
@@ -117,7 +134,7 @@ def compare_topics(bootstrap: str, partitions: int = PARTITIONS) -> list[Standin
     """
     wanted = _configurations()
     admin = KafkaAdminClient(
-        bootstrap_servers=bootstrap, bootstrap_timeout_ms=ASKED_MS, request_timeout_ms=ASKED_MS
+        bootstrap_servers=bootstrap, bootstrap_timeout_ms=ASKED_MS, request_timeout_ms=ASKED_MS, **security
     )
     try:
         there = {name: _partition_count(admin, name) for name in wanted}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 import threading
 from collections.abc import Callable
 from typing import Any, Literal
@@ -36,6 +37,10 @@ class MqttConnection:
         Of its own: a broker drops the older of two connections with one id.
     version
         5, or 3.1.1, which cannot tell that the broker forbade a message.
+    tls
+        Encrypts the line; None for an open one.
+    explain
+        Why the broker cannot be reached just now, in one line.
     answer_s
         How long to wait for the broker's acknowledgement.
     """
@@ -49,7 +54,8 @@ class MqttConnection:
         version: Literal["5", "3.1.1"] = "5",
         username: str | None = None,
         password: str | None = None,
-        ca_file: str | None = None,
+        tls: ssl.SSLContext | None = None,
+        explain: Callable[[], str] = lambda: "no connection",
         answer_s: float = 10.0,
     ) -> None:
         self._host, self._port, self._answer_s = host, port, answer_s
@@ -58,11 +64,12 @@ class MqttConnection:
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=client_id, protocol=protocol)
         if username is not None:
             self._client.username_pw_set(username, password)
-        if ca_file is not None:
-            self._client.tls_set(ca_certs=ca_file)
+        if tls is not None:
+            self._client.tls_set_context(tls)
         self._client.reconnect_delay_set(min_delay=1, max_delay=30)
         self._client.max_inflight_messages_set(200)
         self._client.on_connect = self._on_connect
+        self._client.on_connect_fail = self._on_connect_fail
         self._client.on_disconnect = self._on_disconnect
         self._client.on_publish = self._on_publish
         self._client.on_message = self._on_message
@@ -70,7 +77,10 @@ class MqttConnection:
         self._waiting: dict[int, tuple[asyncio.AbstractEventLoop, asyncio.Future[int]]] = {}
         self._early: dict[int, int] = {}
         self._listeners: dict[str, OnMessage] = {}
+        self._username = username
+        self._explain = explain
         self._refusal: str | None = None
+        self._unreachable: str | None = None
         self.connected = threading.Event()
         self.reconnects = 0
         """How often the connection was made; what is retained may be gone from a broker that was restarted."""
@@ -95,9 +105,9 @@ class MqttConnection:
         """Whether the connection stands."""
         if self.connected.is_set():
             return Sent()
-        return Retry(
-            Reason.UNREACHABLE if self._refusal is None else Reason.LOGIN, self._refusal or "no connection"
-        )
+        if self._refusal is not None:
+            return Retry(Reason.LOGIN, self._refusal)
+        return Retry(Reason.UNREACHABLE, self._unreachable or "no connection")
 
     async def publish(
         self, topic: str, payload: bytes, *, retain: bool, expires_in_s: float | None = None
@@ -144,14 +154,26 @@ class MqttConnection:
         self, client: mqtt.Client, _data: Any, _flags: Any, reason: Any, _properties: Any
     ) -> None:
         if reason.is_failure:
-            self._refusal = str(reason)
-            log.warning("mqtt.refused host=%s reason=%s", self._host, reason)
+            refusal = f"{reason}: user {self._username or '(none)'}, wrong name or password?"
+            if refusal != self._refusal:
+                log.error(
+                    "mqtt.refused host=%s port=%d reason=%s; trying again", self._host, self._port, refusal
+                )
+            self._refusal = refusal
             return
-        self._refusal = None
+        self._refusal = self._unreachable = None
         for topic in self._listeners:
             client.subscribe(topic, qos=1)
         self.reconnects += 1
         self.connected.set()
+
+    def _on_connect_fail(self, _client: mqtt.Client, _data: Any) -> None:
+        reason = self._explain()
+        if reason != self._unreachable:
+            log.error(
+                "mqtt.unreachable host=%s port=%d reason=%s; trying again", self._host, self._port, reason
+            )
+        self._refusal, self._unreachable = None, reason
 
     def _on_disconnect(
         self, _client: mqtt.Client, _data: Any, _flags: Any, reason: Any, _properties: Any

@@ -11,13 +11,14 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.structs import OffsetAndMetadata
 
 from ingest.arrival import Arrival, Settled, Submit
+from schemas.errors import plain
 
 log = logging.getLogger("fenghuo")
 
@@ -34,10 +35,24 @@ class KafkaSource:
     ----------
     submit
         Takes arrivals; blocks while the intake is full, and with it the consumer.
+    security
+        Keyword arguments of kafka-python for a line that is not open to all.
+    explain
+        What an error of Kafka's means for whoever mends it.
     """
 
-    def __init__(self, bootstrap: Sequence[str], submit: Submit, group: str = "fenghuo-gateway") -> None:
+    def __init__(
+        self,
+        bootstrap: Sequence[str],
+        submit: Submit,
+        group: str = "fenghuo-gateway",
+        *,
+        security: Mapping[str, Any] | None = None,
+        explain: Callable[[BaseException], str] = plain,
+    ) -> None:
         self._bootstrap = list(bootstrap)
+        self._security = dict(security or {})
+        self._explain = explain
         self._submit = submit
         self._group = group
         self._stopping = threading.Event()
@@ -63,7 +78,7 @@ class KafkaSource:
                 self._consume()
             except Exception as error:  # noqa: BLE001 - a source that ended in silence would be missed by nobody
                 self.connected.clear()
-                log.error("kafka.lost reason=%s: %s; trying again", type(error).__name__, error)
+                log.error("kafka.lost reason=%s; trying again", self._explain(error))
                 self._stopping.wait(_RETRY_S)
 
     def _consume(self) -> None:
@@ -77,6 +92,7 @@ class KafkaSource:
             heartbeat_interval_ms=3_000,
             # A member that joins before it has the topic's metadata is assigned nothing until it looks again.
             metadata_max_age_ms=_LOOK_AGAIN_MS,
+            **self._security,
         )
         try:
             with self._lock:

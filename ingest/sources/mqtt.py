@@ -12,16 +12,17 @@ Source  MQTT 5.0 (OASIS 2019), 3.1.2.11 session expiry and receive maximum, 4.6 
 from __future__ import annotations
 
 import logging
+import ssl
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ingest.arrival import Arrival, Settled, Submit
 
@@ -29,22 +30,60 @@ log = logging.getLogger("fenghuo")
 
 TOPIC_ROOT = "readings"
 SESSION_EXPIRY_S = 14 * 24 * 3600
+_LOGIN = {0x86, 0x87}
 
 
 class MqttSettings(BaseModel):
-    """The broker, in fenghuo.yaml. A password stands in a file or in FENGHUO_MQTT_PASSWORD, never here."""
+    """The MQTT broker. A password stands in a file or in the environment, never here."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     host: str = "127.0.0.1"
+    """Its name or address."""
     port: int = Field(default=1883, ge=1, le=65535)
+    """Its port; 8883 is usual where the line is encrypted."""
     version: Literal["5", "3.1.1"] = "5"
+    """Of MQTT. 3.1.1 cannot tell that the broker forbids a message."""
     client_id: str = Field(default="fenghuo", min_length=1, max_length=64)
+    """One for each process: a broker drops the older of two connections with one id, and keeps a session by it."""
     username: str | None = None
+    """Left out where the broker lets everybody in; `{program}` in it stands for the command that runs, such as gateway."""
     password_file: Path | None = None
+    """A file that holds the password, may name `{program}`; left out, FENGHUO_MQTT_PASSWORD does."""
+    tls: bool = False
+    """Encrypt the line; a broker whose certificate does not hold is not talked to. A `ca_file` asks for it too."""
     ca_file: Path | None = None
+    """The authority that signed the broker's certificate, PEM; left out, those that the machine trusts."""
+    cert_file: Path | None = None
+    """A certificate of our own, PEM, where the broker asks for one; may name `{program}`."""
+    key_file: Path | None = None
+    """The key of `cert_file`, PEM; left out, it stands in the same file."""
     topic: str = f"{TOPIC_ROOT}/#"
+    """What is subscribed to."""
+    share: str | None = Field(default=None, pattern=r"^[^/+#$\x00-\x1f]+$", max_length=64)
+    """The group of a shared subscription: each message goes to one of the gateways that name it (MQTT 5). Left out, each
+    gateway gets all, and what comes over two counts once."""
     window: int = Field(default=1000, ge=1, le=65535)
+    """Messages that the broker may send ahead of our acknowledgements."""
+
+    @model_validator(mode="after")
+    def _only_mqtt_5_shares(self) -> Self:
+        if self.share is not None and self.version != "5":
+            raise ValueError("share is for MQTT 5; take it out, or set version: '5'")
+        return self
+
+    @property
+    def subscription(self) -> str:
+        """The topic filter that is subscribed to."""
+        return self.topic if self.share is None else f"$share/{self.share}/{self.topic}"
+
+    @model_validator(mode="after")
+    def _certificates_go_with_encryption(self) -> Self:
+        if self.key_file is not None and self.cert_file is None:
+            raise ValueError("key_file is the key of a cert_file; name that too")
+        if self.cert_file is not None and not (self.tls or self.ca_file):
+            raise ValueError("cert_file is for an encrypted line; set tls: true, or name a ca_file")
+        return self
 
 
 class MqttSource:
@@ -56,11 +95,26 @@ class MqttSource:
         Takes arrivals; must not drop any.
     password
         None where the broker asks for none.
+    tls
+        Encrypts the line; None for an open one.
+    explain
+        Why the broker cannot be reached just now, in one line.
     """
 
-    def __init__(self, settings: MqttSettings, submit: Submit, password: str | None = None) -> None:
+    def __init__(
+        self,
+        settings: MqttSettings,
+        submit: Submit,
+        password: str | None = None,
+        *,
+        tls: ssl.SSLContext | None = None,
+        explain: Callable[[], str] = lambda: "no connection",
+    ) -> None:
         self._settings = settings
         self._submit = submit
+        self._explain = explain
+        self._said: str | None = None
+        """The last reason told for its absence, so that each is told once."""
         self._connection = 0
         self.connected = threading.Event()
         """Set while the broker has granted the subscription."""
@@ -74,14 +128,15 @@ class MqttSource:
             **options,
         )
         self._client.on_connect = self._on_connect
+        self._client.on_connect_fail = self._on_connect_fail
         self._client.on_disconnect = self._on_disconnect
         self._client.on_subscribe = self._on_subscribe
         self._client.on_message = self._on_message
         self._client.reconnect_delay_set(min_delay=1, max_delay=30)
         if settings.username is not None:
             self._client.username_pw_set(settings.username, password)
-        if settings.ca_file is not None:
-            self._client.tls_set(ca_certs=str(settings.ca_file))
+        if tls is not None:
+            self._client.tls_set_context(tls)
 
     def start(self) -> None:
         """Connect, and go on trying with growing pauses until it succeeds and whenever it is lost."""
@@ -109,17 +164,30 @@ class MqttSource:
 
     def _on_connect(self, client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         if reason.is_failure:
-            log.error(
-                "mqtt.refused host=%s port=%d reason=%s", self._settings.host, self._settings.port, reason
-            )
+            self._tell_away("mqtt.refused", _refusal(reason, self._settings.username))
             return
+        self._said = None
         # Message ids belong to a connection: what an earlier one delivered unacknowledged comes again.
         self._connection += 1
-        client.subscribe(self._settings.topic, qos=1)
+        client.subscribe(self._settings.subscription, qos=1)
+
+    def _on_connect_fail(self, _client: Any, _data: Any) -> None:
+        self._tell_away("mqtt.unreachable", self._explain())
+
+    def _tell_away(self, event: str, reason: str) -> None:
+        if reason != self._said:
+            log.error(
+                "%s host=%s port=%d reason=%s; trying again, nothing is lost",
+                event,
+                self._settings.host,
+                self._settings.port,
+                reason,
+            )
+        self._said = reason
 
     def _on_subscribe(self, _client: Any, _data: Any, _mid: int, reasons: Any, _properties: Any) -> None:
         if any(reason.is_failure for reason in reasons):
-            log.error("mqtt.subscription_refused topic=%s reason=%s", self._settings.topic, reasons[0])
+            log.error("mqtt.subscription_refused topic=%s reason=%s", self._settings.subscription, reasons[0])
             return
         log.info(
             "mqtt.connected host=%s port=%d topic=%s",
@@ -164,3 +232,10 @@ def named_by(topic: str) -> tuple[str, str] | None:
     """The (kind, station) that a topic names; None where it is not `readings/<kind>/<station>`."""
     parts = topic.split("/")
     return (parts[1], parts[2]) if len(parts) == 3 and parts[0] == TOPIC_ROOT else None
+
+
+def _refusal(reason: Any, username: str | None) -> str:
+    """What the broker's refusal of a connection means for whoever mends it (MQTT 5.0, 3.2.2.2; 3.1.1, 3.2.2.3)."""
+    if reason.value not in _LOGIN:
+        return str(reason)
+    return f"{reason}: wrong name or password of user {username or '(none)'}"

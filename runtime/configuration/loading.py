@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runtime.configuration.areas import FILE as AREAS_FILE
@@ -56,8 +56,13 @@ class Configuration:
     outlines: Path | None
 
 
-def load(folder: Path | str) -> Configuration:
+def load(folder: Path | str, program: str | None = None) -> Configuration:
     """The configuration of a folder.
+
+    Parameters
+    ----------
+    program
+        The command that runs, where it connects to servers: its name stands for `{program}` in the settings.
 
     Raises
     ------
@@ -67,7 +72,9 @@ def load(folder: Path | str) -> Configuration:
     configuration, faults = examine(Path(folder))
     if configuration is None:
         raise ConfigurationError(faults)
-    return configuration
+    if program is None:
+        return configuration
+    return replace(configuration, settings=configuration.settings.of_program(program))
 
 
 def examine(folder: Path) -> tuple[Configuration | None, Faults]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -18,7 +18,10 @@ from schemas.area import Tier
 from schemas.times import Time
 
 FILE = "fenghuo.yaml"
+PROGRAM = "{program}"
+"""Stands for the command that runs, so that one file serves all and each has a user of its own."""
 Port = Annotated[int, Field(ge=1, le=65535)]
+_AnySection = TypeVar("_AnySection", bound=BaseModel)
 
 
 class _Section(BaseModel):
@@ -42,6 +45,33 @@ class KafkaSettings(_Section):
 
     bootstrap: tuple[str, ...] = ()
     """`host:port` of some of its brokers."""
+    security: Literal["PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    """Kafka's own word for the line: open, or encrypted and with a user's name and password (SCRAM-SHA-512)."""
+    sasl_username: str | None = None
+    """The user; `{program}` in it stands for the command that runs, such as gateway."""
+    sasl_password_file: Path | None = None
+    """A file that holds the user's password, may name `{program}`; left out, FENGHUO_KAFKA_PASSWORD does."""
+    ca_file: Path | None = None
+    """The authority that signed the brokers' certificates, PEM; left out, those that the machine trusts."""
+    cert_file: Path | None = None
+    """A certificate of our own, PEM, where the brokers ask for one; may name `{program}`."""
+    key_file: Path | None = None
+    """The key of `cert_file`, PEM; left out, it stands in the same file."""
+
+    @model_validator(mode="after")
+    def _a_line_is_secured_as_a_whole(self) -> KafkaSettings:
+        given = [
+            name
+            for name in ("sasl_username", "sasl_password_file", "ca_file", "cert_file", "key_file")
+            if getattr(self, name) is not None
+        ]
+        if given and self.security == "PLAINTEXT":
+            raise ValueError(f"{given[0]} is for security SASL_SSL; set that, or take it out")
+        if self.security == "SASL_SSL" and self.sasl_username is None:
+            raise ValueError("security SASL_SSL needs a sasl_username")
+        if self.key_file is not None and self.cert_file is None:
+            raise ValueError("key_file is the key of a cert_file; name that too")
+        return self
 
 
 class Brokers(_Section):
@@ -58,15 +88,19 @@ class Database(_Section):
     folder: Path = Path("data")
     """Embedded engine: holds `log.db` and `state.db`; relative to where `fenghuo` is started."""
     url: str | None = None
-    """Kafka deployment: PostgreSQL, `postgresql+psycopg://user@host/name`, without the password."""
+    """Kafka deployment: PostgreSQL, `postgresql+psycopg://user@host/name`, without the password; `{program}` in it stands
+    for the command that runs, and `?sslmode=verify-full&sslrootcert=FILE` behind it asks for an encrypted line."""
     password_file: Path | None = None
-    """A file that holds the PostgreSQL user's password; left out, FENGHUO_DATABASE_PASSWORD does."""
+    """A file that holds the PostgreSQL user's password, may name `{program}`; left out, FENGHUO_DATABASE_PASSWORD does."""
     log_days: float = Field(30.0, gt=0)
     """How long log records behind the checkpoint are kept."""
 
     @model_validator(mode="after")
     def _without_password(self) -> Database:
-        if self.url is not None and ":" in self.url.partition("//")[2].partition("@")[0] and "@" in self.url:
+        if self.url is None:
+            return self
+        place, _, query = self.url.partition("//")[2].partition("?")
+        if ("@" in place and ":" in place.partition("@")[0]) or "password=" in query:
             raise ValueError(
                 "url holds a password; take it out and name a password_file, or set FENGHUO_DATABASE_PASSWORD"
             )
@@ -121,6 +155,23 @@ class Settings(_Section):
         if self.clock is not None and self.status is Status.ACTUAL:
             raise ValueError("clock is for status exercise or test; take it out, or change the status")
         return self
+
+    def of_program(self, program: str) -> Settings:
+        """These settings as one command has them: its name in place of `{program}`, users and files of its own."""
+        kafka, mqtt = self.brokers.kafka, self.brokers.mqtt
+        brokers = Brokers(
+            mqtt=None if mqtt is None else _filled_in(mqtt, program), kafka=_filled_in(kafka, program)
+        )
+        return self.model_copy(update={"brokers": brokers, "database": _filled_in(self.database, program)})
+
+
+def _filled_in(section: _AnySection, program: str) -> _AnySection:
+    named = {
+        name: type(value)(str(value).replace(PROGRAM, program))
+        for name, value in section
+        if isinstance(value, (str, Path)) and PROGRAM in str(value)
+    }
+    return section.model_copy(update=named)
 
 
 CHANNELS = (SmsChannel.name, BroadcastChannel.name, WebhookChannel.name)

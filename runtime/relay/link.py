@@ -6,7 +6,9 @@ paho's thread only fills a queue, so that all that is decided is decided in the 
 from __future__ import annotations
 
 import queue
+import ssl
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,10 +56,22 @@ class EngineLink:
     ----------
     password
         None where the broker asks for none.
+    tls
+        Encrypts the line; None for an open one.
+    explain
+        Why the broker cannot be reached just now, in one line.
     """
 
-    def __init__(self, settings: EngineBroker, password: str | None) -> None:
+    def __init__(
+        self,
+        settings: EngineBroker,
+        password: str | None,
+        tls: ssl.SSLContext | None = None,
+        explain: Callable[[], str] = lambda: "no connection",
+    ) -> None:
         self._settings = settings
+        self._explain = explain
+        self._said: str | None = None
         self.heard: queue.SimpleQueue[Heard] = queue.SimpleQueue()
         """What came, in order."""
         self.connected = threading.Event()
@@ -69,14 +83,15 @@ class EngineLink:
         self._client.max_inflight_messages_set(100)
         self._client.reconnect_delay_set(min_delay=1, max_delay=30)
         self._client.on_connect = self._on_connect
+        self._client.on_connect_fail = self._on_connect_fail
         self._client.on_subscribe = self._on_subscribe
         self._client.on_disconnect = self._on_disconnect
         self._client.on_message = self._on_message
         self._client.on_publish = self._on_publish
         if settings.username is not None:
             self._client.username_pw_set(settings.username, password)
-        if settings.ca_file is not None:
-            self._client.tls_set(ca_certs=str(settings.ca_file))
+        if tls is not None:
+            self._client.tls_set_context(tls)
 
     def start(self) -> None:
         """Connect, and go on trying."""
@@ -97,11 +112,25 @@ class EngineLink:
 
     def _on_connect(self, client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         if reason.is_failure:
-            metrics.log.error(
-                "relay.refused host=%s port=%d reason=%s", self._settings.host, self._settings.port, reason
-            )
+            user = self._settings.username or "(none)"
+            self._tell_away("relay.refused", f"{reason}: user {user}, wrong name or password?")
             return
+        self._said = None
         client.subscribe(f"{TOPIC}/+", qos=1)
+
+    def _on_connect_fail(self, _client: Any, _data: Any) -> None:
+        self._tell_away("relay.unreachable", self._explain())
+
+    def _tell_away(self, event: str, reason: str) -> None:
+        if reason != self._said:
+            metrics.log.error(
+                "%s host=%s port=%d reason=%s; readings are held",
+                event,
+                self._settings.host,
+                self._settings.port,
+                reason,
+            )
+        self._said = reason
 
     def _on_subscribe(self, _client: Any, _data: Any, _mid: int, reasons: Any, _properties: Any) -> None:
         if any(reason.is_failure for reason in reasons):

@@ -12,6 +12,7 @@ from ingest.sources.mqtt import MqttSource
 from runtime import metrics
 from runtime.clock import Clock, MachineClock
 from runtime.configuration.secrets import read_secret
+from runtime.connections import mqtt_explained, mqtt_tls
 from runtime.relay.door import create_app
 from runtime.relay.forwarding import Forwarding
 from runtime.relay.link import Acknowledged, Connected, EngineLink, Heard, Published
@@ -49,14 +50,22 @@ class Relay:
         numbering = Numbering(self._store.last_numbers(), lambda: clock.now_us() // 1000)
         self._kept = threading.Event()
         self._taking = Taking(self._store, numbering, self._kept.set)
+        engine = settings.engine
+        tls = mqtt_tls(engine, "engine")
         self._link = EngineLink(
-            settings.engine, read_secret(settings.engine.password_file, MQTT_PASSWORD_VARIABLE, environment)
+            engine,
+            read_secret(engine.password_file, MQTT_PASSWORD_VARIABLE, environment),
+            tls,
+            mqtt_explained(engine, tls),
         )
         devices = settings.devices
         self._source = None
         if devices is not None:
             password = read_secret(devices.password_file, DEVICES_PASSWORD_VARIABLE, environment)
-            self._source = MqttSource(devices, self._taking.submit, password)
+            tls = mqtt_tls(devices, "devices")
+            self._source = MqttSource(
+                devices, self._taking.submit, password, tls=tls, explain=mqtt_explained(devices, tls)
+            )
         token = read_secret(settings.ports.token_file, TOKEN_VARIABLE, environment)
         app = create_app(self._taking.submit, self._taking.refusal, self.faults, token)
         self.door = ConsoleServer(app, settings.ports.address, settings.ports.http, setting="ports.http")

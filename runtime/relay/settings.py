@@ -33,8 +33,14 @@ class EngineBroker(_Section):
     """Left out where the broker lets everybody in."""
     password_file: Path | None = None
     """A file that holds the password; left out, FENGHUO_MQTT_PASSWORD does."""
+    tls: bool = False
+    """Encrypt the line; a broker whose certificate does not hold is not talked to. A `ca_file` asks for it too."""
     ca_file: Path | None = None
-    """The authority that signed the broker's certificate, PEM; left out, the line is not encrypted."""
+    """The authority that signed the broker's certificate, PEM; left out, those that the machine trusts."""
+    cert_file: Path | None = None
+    """A certificate of our own, PEM, where the broker asks for one."""
+    key_file: Path | None = None
+    """The key of `cert_file`, PEM; left out, it stands in the same file."""
 
 
 class DevicesBroker(MqttSettings):
