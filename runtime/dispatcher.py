@@ -1,7 +1,7 @@
 """The dispatcher: claims due notices from the ledger, sends them, records what became of them.
 
 In      due notices; receipts from channels and players
-Out     calls of channels; states, receipts and acts of the system
+Out     calls of channels; states and receipts; acts of the system, which the ledger owes the log (`owed`)
 Order   the ledger's: red before orange before yellow before blue, and for one person no older version after a newer
 
 Blocking calls of the ledger run in threads; the ledger is let go before a channel is called. `sending` is committed
@@ -25,10 +25,9 @@ from alerting.channels.base import Channel, ChannelReceipt, Message, Outcome, Re
 from alerting.channels.topics import AlertTopics
 from alerting.ledger import Claim, Ledger, LedgerError, Settlement
 from runtime.clock import Clock
+from runtime.owed import AppendActs, OwedActs
 from runtime.receipts import ReceiptBook
 from runtime.retries import RetryPolicy, Verdict, judge
-from runtime.undelivered import undelivered
-from schemas.act import Act
 from schemas.notice import NoticeState
 from schemas.times import DAY, SECOND, Micros, seconds, to_micros
 
@@ -66,8 +65,8 @@ class Dispatcher:
         Stays the same over restarts, and differs between dispatchers that run at the same time.
     random
         Spreads pauses.
-    append_act
-        Appends an act of the system to the log; called from the dispatcher's loop, must not block.
+    append_acts
+        Appends acts of the system to the log; None where this process has no way to it: another pays then.
     topics
         Kept as the ledger's released alerts say; None where another process does.
     """
@@ -83,7 +82,7 @@ class Dispatcher:
         worker: str,
         random: Random,
         policy: DispatchPolicy | None = None,
-        append_act: Callable[[Act], None] | None = None,
+        append_acts: AppendActs | None = None,
         topics: AlertTopics | None = None,
     ) -> None:
         self._ledger = ledger
@@ -94,13 +93,13 @@ class Dispatcher:
         self._worker = worker
         self._random = random
         self._policy = policy or DispatchPolicy()
-        self._append_act = append_act
+        self._owed = None if append_acts is None else OwedActs(ledger, append_acts, machine)
         self._topics = topics
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = asyncio.Event()
         self._wakes: dict[str, asyncio.Event] = {}
         self._sending: dict[str, set[asyncio.Task[None]]] = {name: set() for name in channels}
-        self._receipts = ReceiptBook(ledger, clock, append_act)
+        self._receipts = ReceiptBook(ledger, clock)
         self._outcomes: asyncio.Queue[tuple[Settlement, asyncio.Future[bool]]] = asyncio.Queue()
 
     async def run(self) -> None:
@@ -110,6 +109,8 @@ class Dispatcher:
         await _steadily(partial(self._adopt, own=True))
         serving = [asyncio.create_task(_steadily(partial(self._serve, name))) for name in self._channels]
         works: list[Callable[[], Awaitable[None]]] = [self._adopt_others, self._receipts.run, self._count]
+        if self._owed is not None:
+            works.append(self._owed.run)
         if self._topics is not None:
             works.append(partial(self._keep_topics, self._topics))
         beside = [recorder, *(asyncio.create_task(_steadily(work)) for work in works)]
@@ -126,6 +127,8 @@ class Dispatcher:
             job.cancel()
         ended += await asyncio.gather(*beside, return_exceptions=True)
         await self._receipts.record()
+        if self._owed is not None:
+            await self._owed.pay()
         for channel in self._channels.values():
             await channel.close()
         for error in ended:
@@ -272,8 +275,8 @@ class Dispatcher:
             verdict.error,
             "never" if verdict.pause_s is None else f"{verdict.pause_s:.1f}",
         )
-        if verdict.undelivered and self._append_act is not None:
-            self._append_act(undelivered(notice, claim.attempt, verdict.state, verdict.error or "", now_us))
+        if verdict.pause_s is None and self._owed is not None:
+            self._owed.look()
 
     # --- what others left -------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from alerting.channels.base import Channel, ChannelReceipt
 from alerting.channels.broadcast import BroadcastChannel
@@ -22,8 +22,9 @@ from runtime import metrics
 from runtime.clock import Clock, MachineClock
 from runtime.configuration.loading import Configuration
 from runtime.configuration.secrets import read_secret
+from runtime.connections import mqtt_explained, mqtt_tls
 from runtime.dispatcher import Dispatcher
-from schemas.act import Act
+from runtime.owed import AppendActs
 
 SMPP_PASSWORD_VARIABLE = "FENGHUO_SMPP_PASSWORD"
 
@@ -39,8 +40,8 @@ class Dispatching:
         Of that broker.
     worker
         Names this dispatcher: the same over restarts, another for each that runs at the same time.
-    append_act
-        Appends an act of the system to the log; None where this process has no log.
+    append_acts
+        Appends acts of the system to the log; None where this process has no way to it.
     """
 
     def __init__(
@@ -53,7 +54,7 @@ class Dispatching:
         environment: Mapping[str, str],
         *,
         worker: str,
-        append_act: Callable[[Act], None] | None = None,
+        append_acts: AppendActs | None = None,
     ) -> None:
         settings = configuration.settings.channels
         addresses = configuration.addresses
@@ -82,7 +83,7 @@ class Dispatching:
                 MachineClock(),
                 worker=worker,
                 random=random.Random(),
-                append_act=append_act,
+                append_acts=append_acts,
                 topics=topics,
             )
 
@@ -135,6 +136,7 @@ class Dispatching:
 
 
 def _connection(mqtt: MqttSettings, password: str | None, client_id: str) -> MqttConnection:
+    tls = mqtt_tls(mqtt)
     return MqttConnection(
         mqtt.host,
         mqtt.port,
@@ -142,5 +144,6 @@ def _connection(mqtt: MqttSettings, password: str | None, client_id: str) -> Mqt
         version=mqtt.version,
         username=mqtt.username,
         password=password,
-        ca_file=None if mqtt.ca_file is None else str(mqtt.ca_file),
+        tls=tls,
+        explain=mqtt_explained(mqtt, tls),
     )

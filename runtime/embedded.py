@@ -13,7 +13,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from functools import partial
@@ -149,9 +149,23 @@ class EmbeddedEngine:
         finally:
             self._waiting.pop(act.id, None)
 
-    def append_act(self, act: Act) -> None:
-        """Append an act of the system; nobody waits for its judgement."""
-        self.intake.append_act(association_of(act, self.ledger, self.bundle), act)
+    def append_acts(self, acts: Sequence[Act]) -> None:
+        """Append acts of the system; nobody waits for their judgement.
+
+        Raises
+        ------
+        LogFull
+            Not all are in the log. The same acts may be given again: they count once.
+        """
+        if self.intake.fault is not None:
+            raise LogFull(NOT_IN_THE_LOG)
+        ends_s = time.monotonic() + WAIT_S
+        written = [self.intake.append_act(association_of(act, self.ledger, self.bundle), act) for act in acts]
+        try:
+            for one in written:
+                one.result(timeout=max(0.0, ends_s - time.monotonic()))
+        except FutureTimeout as error:
+            raise LogFull(NOT_IN_THE_LOG) from error
 
     def _due(self, area: str) -> Micros | None:
         return self.associations[area].next_due()

@@ -21,6 +21,7 @@ from runtime.cli.engine import TOKEN_VARIABLE
 from runtime.clock import Clock
 from runtime.configuration.loading import Configuration
 from runtime.configuration.secrets import read_secret
+from runtime.connections import mqtt_explained, mqtt_tls
 from runtime.dispatching import Dispatching
 from runtime.embedded import EmbeddedEngine
 from runtime.pipeline import Decisions
@@ -64,7 +65,10 @@ class EmbeddedProcess:
             self.broker = InProcessBroker("127.0.0.1", settings.ports.broker)
             mqtt = MqttSettings(port=settings.ports.broker, version="3.1.1")
         self.mqtt_settings = mqtt
-        self.source = MqttSource(mqtt, self.engine.intake.submit, password)
+        tls = mqtt_tls(mqtt)
+        self.source = MqttSource(
+            mqtt, self.engine.intake.submit, password, tls=tls, explain=mqtt_explained(mqtt, tls)
+        )
         self.acknowledger = Acknowledger(self.source, self.engine.log)
         self.engine.intake.on_durable = self.acknowledger.note
         self.dispatching = Dispatching(
@@ -75,7 +79,7 @@ class EmbeddedProcess:
             password,
             environment,
             worker="dispatch",
-            append_act=self.engine.append_act,
+            append_acts=self.engine.append_acts,
         )
         self.prober = Prober(
             self.engine,

@@ -1,15 +1,14 @@
 """Receipts: what channels and players say later, brought to the notices that they are about.
 
 In      receipts, by notice or by a channel's own name for what it took
-Out     rows of the ledger; all that wait in one transaction, because a commit costs more than what it holds;
-        acts of the system where an orange or red notice failed
+Out     rows of the ledger; all that wait in one transaction, because a commit costs more than what it holds
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -17,10 +16,7 @@ from alerting import metrics
 from alerting.channels.base import ChannelReceipt
 from alerting.ledger import Ledger
 from runtime.clock import Clock
-from runtime.retries import URGENT
-from runtime.undelivered import undelivered
-from schemas.act import Act
-from schemas.notice import NoticeState, Receipt
+from schemas.notice import Receipt
 from schemas.times import from_micros
 
 log = logging.getLogger("fenghuo")
@@ -38,14 +34,11 @@ class ReceiptBook:
     ----------
     clock
         Dates receipts that bring no time of their own.
-    append_act
-        Appends an act of the system to the log; must not block. None where there is no log.
     """
 
-    def __init__(self, ledger: Ledger, clock: Clock, append_act: Callable[[Act], None] | None = None) -> None:
+    def __init__(self, ledger: Ledger, clock: Clock) -> None:
         self._ledger = ledger
         self._clock = clock
-        self._append_act = append_act
         self._early: dict[tuple[str, str], list[ChannelReceipt]] = {}
         self._named: dict[tuple[str, str], str] = {}
         self._waiting: list[ChannelReceipt] = []
@@ -80,7 +73,6 @@ class ReceiptBook:
             known = await self._known(taken)
             rows = [(_row(receipt), receipt.reference or "") for receipt in known]
             kept = await asyncio.to_thread(self._ledger.add_receipts, rows)
-            await self._tell_failed({row.notice for row, _ in rows if row.state == "failed"})
             # Only now: where the database was away they all wait still.
             del self._waiting[: len(taken)]
             for receipt, is_kept in zip(known, kept, strict=True):
@@ -91,23 +83,6 @@ class ReceiptBook:
                         "receipt.unknown_notice channel=%s notice=%.60s", receipt.channel, receipt.notice
                     )
         self._some.clear()
-
-    async def _tell_failed(self, notices: set[str]) -> None:
-        """That an orange or red notice failed enters the log, once by the act's id however many parts failed."""
-        if self._append_act is None:
-            return
-        for identity in sorted(notices):
-            notice = await asyncio.to_thread(self._ledger.notice, identity)
-            # One that another try delivered after all has reached its recipient.
-            if notice is not None and notice.state is NoticeState.FAILED and notice.level >= URGENT:
-                log.warning(
-                    "notice.failed notice=%s channel=%s reason=%s", notice.id, notice.channel, notice.error
-                )
-                self._append_act(
-                    undelivered(
-                        notice, notice.attempts, notice.state, notice.error or "", self._clock.now_us()
-                    )
-                )
 
     async def _known(self, receipts: list[ChannelReceipt]) -> list[ChannelReceipt]:
         """Those whose notice is known; the others are kept as early."""

@@ -38,15 +38,13 @@ class RetryPolicy(BaseModel):
 class Verdict:
     """What becomes of a claim.
 
-    `pause_s` is None where nothing follows. `undelivered`: nobody knows that the recipient was told, and somebody
-    must see to it.
+    `pause_s` is None where nothing follows; that the recipient was not told then, the ledger owes the log.
     """
 
     state: NoticeState
     error: str | None = None
     pause_s: float | None = None
     resend: bool = False
-    undelivered: bool = False
     references: tuple[str, ...] = ()
 
 
@@ -69,13 +67,13 @@ def judge(claim: Claim, outcome: Outcome, *, repeatable: bool, policy: RetryPoli
     if isinstance(outcome, Unknown) and not repeatable:
         if urgent and not claim.resend:
             return Verdict(NoticeState.UNKNOWN, error, policy.first_pause_s, resend=True)
-        return Verdict(NoticeState.UNKNOWN, error, undelivered=urgent)
+        return Verdict(NoticeState.UNKNOWN, error)
     if isinstance(outcome, Retry | Unknown) and not spent:
         state = NoticeState.UNKNOWN if isinstance(outcome, Unknown) else NoticeState.DUE
         asked_s = outcome.after_s if isinstance(outcome, Retry) else None
         pause_s = asked_s if asked_s is not None else pause(claim.attempt, urgent, policy, chance)
         return Verdict(state, error, pause_s)
-    return Verdict(NoticeState.PARKED, error, undelivered=urgent)
+    return Verdict(NoticeState.PARKED, error)
 
 
 def pause(attempt: int, urgent: bool, policy: RetryPolicy, chance: float) -> float:

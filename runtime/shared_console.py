@@ -7,11 +7,8 @@ It takes no readings: those go to a gateway, which alone knows when they are in 
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-
-from kafka.errors import KafkaError
+from collections.abc import Callable, Mapping
 
 from alerting.ledger import Ledger
 from console.app import create_app
@@ -19,19 +16,18 @@ from console.feed import Feed
 from console.site import Site, TakesNoReadings
 from ingest.arrival import Arrival
 from runtime import metrics
-from runtime.acts import NOT_IN_THE_LOG, WAIT_S, association_of
+from runtime.acts import NOT_IN_THE_LOG, WAIT_S
 from runtime.cli.engine import TOKEN_VARIABLE
 from runtime.clock import Clock
 from runtime.configuration.loading import Configuration
 from runtime.configuration.secrets import read_secret
+from runtime.connections import KafkaAccess
 from runtime.following import LedgerFollower
-from runtime.kafkalog import KafkaLog
+from runtime.kafkaacts import KafkaActs
 from runtime.logstore import LogFull
 from runtime.lookout import Lookout
 from runtime.server import ConsoleServer
 from schemas.act import Act
-from schemas.bundle import Bundle
-from schemas.log import ActRecord
 
 _ASK_EVERY_S = 0.1
 
@@ -49,11 +45,12 @@ class SharedConsole:
         self, configuration: Configuration, ledger: Ledger, clock: Clock, environment: Mapping[str, str]
     ) -> None:
         settings, bundle = configuration.settings, configuration.bundle
-        bootstrap = settings.brokers.kafka.bootstrap
+        kafka = KafkaAccess.of(settings.brokers.kafka, environment)
         feed = Feed()
         self._follower = LedgerFollower(ledger, feed, bundle.associations)
-        self._lookout = Lookout(ledger, bundle, clock, bootstrap)
-        self._desk = ActDesk(ledger, bundle, clock, bootstrap, lambda: self._lookout.kafka_fault)
+        self._lookout = Lookout(ledger, bundle, clock, kafka.bootstrap, kafka.security, kafka.explain)
+        acts = KafkaActs(ledger, bundle, clock, kafka) if kafka.bootstrap else None
+        self._desk = ActDesk(ledger, acts, lambda: self._lookout.kafka_fault)
         site = Site(
             bundle=bundle,
             ledger=ledger,
@@ -89,28 +86,17 @@ class ActDesk:
 
     Parameters
     ----------
-    bootstrap
-        Brokers of Kafka.
+    acts
+        The way to the log; None where there is none.
     fault
         Why Kafka does not answer just now; None while it does. An act is refused at once then, for a producer would
         wait half a minute.
     """
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        bundle: Bundle,
-        clock: Clock,
-        bootstrap: Sequence[str],
-        fault: Callable[[], str | None],
-    ) -> None:
+    def __init__(self, ledger: Ledger, acts: KafkaActs | None, fault: Callable[[], str | None]) -> None:
         self._ledger = ledger
-        self._bundle = bundle
-        self._clock = clock
-        self._bootstrap = bootstrap
+        self._acts = acts
         self._fault = fault
-        self._log: KafkaLog | None = None
-        self._opening = threading.Lock()
 
     def act(self, act: Act) -> Act | None:
         """Append an act and wait for the judgement.
@@ -128,15 +114,12 @@ class ActDesk:
         earlier = self._ledger.act(act.id)
         if earlier is not None:
             return earlier
-        if not self._bootstrap:
+        if self._acts is None:
             raise LogFull("brokers.kafka.bootstrap names no broker; send acts to the engine's own console")
         if self._fault() is not None:
             raise LogFull(NOT_IN_THE_LOG)
-        now_us = self._clock.now_us()
-        record = ActRecord(now_us, act.model_dump_json().encode())
-        area = association_of(act, self._ledger, self._bundle)
         try:
-            self._opened().append([(area, now_us, record)])
+            self._acts.append([act])
         except LogFull as error:
             metrics.log.error("console.act_not_logged reason=%s", error)
             raise LogFull(NOT_IN_THE_LOG) from error
@@ -147,21 +130,8 @@ class ActDesk:
 
     def close(self) -> None:
         """Close the connections; what was appended was acknowledged before."""
-        if self._log is not None:
-            self._log.close()
-
-    def _opened(self) -> KafkaLog:
-        with self._opening:
-            if self._log is None:
-                if not self._bootstrap:
-                    raise LogFull(
-                        "brokers.kafka.bootstrap names no broker; send acts to the engine's own console"
-                    )
-                try:
-                    self._log = KafkaLog(self._bootstrap)
-                except KafkaError as error:
-                    raise LogFull(NOT_IN_THE_LOG) from error
-            return self._log
+        if self._acts is not None:
+            self._acts.close()
 
 
 def _refuse(_arrival: Arrival) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Self
 
 from sqlalchemy import Connection
 
-from alerting.ledger import checkpoints, decisions, kept, outbox, queries
+from alerting.ledger import checkpoints, decisions, kept, outbox, owed, queries
 from alerting.ledger.composed import notices_of
 from alerting.ledger.database import Database
 from alerting.ledger.kept import Configured
@@ -152,6 +152,12 @@ class Ledger:
                 connection, reason=reason, since_us=since_us, replayed=replayed, newest=newest
             )
 
+    def rejects_to_replay(
+        self, reason: RejectReason | None = None, *, rows_at_once: int = 200
+    ) -> Iterator[Reject]:
+        """Refused payloads that were not replayed yet, in order of arrival, read a few at a time."""
+        return kept.rejects_to_replay(self.database, reason, rows_at_once)
+
     def mark_replayed(self, ids: Sequence[str], at_us: Micros) -> None:
         """Remember that rejects were read again after mending."""
         with self.database.write() as connection:
@@ -267,6 +273,21 @@ class Ledger:
         """The notices that channels' own names (channel, reference) belong to; those that nobody knows are left out."""
         with self.database.read() as connection:
             return outbox.notices_of_references(connection, names)
+
+    def claim_owed_acts(self, lease_s: float, *, machine_us: Micros, limit: int = 100) -> list[Act]:
+        """Take acts that the log is owed and nobody else has in hand: append them, then say so by `acts_logged`."""
+        with self.database.write() as connection:
+            return owed.claim(connection, machine_us, seconds(lease_s), limit)
+
+    def give_back_owed_acts(self, ids: Sequence[str]) -> None:
+        """The log took none of these acts: anybody may try again at once."""
+        with self.database.write() as connection:
+            owed.give_back(connection, ids)
+
+    def acts_logged(self, ids: Sequence[str]) -> None:
+        """The log has these acts."""
+        with self.database.write() as connection:
+            owed.paid(connection, ids)
 
     # --- questions --------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, exists, or_, select
 
-from alerting.ledger import tables
+from alerting.ledger import owed, tables
 from alerting.ledger.composed import notices_of
 from alerting.ledger.queue import being_sent, blocked, covered, enqueue, leave
 from alerting.ledger.rows import chunks, content, insert_new
@@ -159,6 +159,7 @@ def settle(connection: Connection, settlement: Settlement) -> bool:
     again = state is NoticeState.DUE or (state is NoticeState.UNKNOWN and settlement.ready_us is not None)
     if not again:
         _free(connection, notice)
+        owed.owe(connection, claim.notice, claim.attempt, state, settlement.error or "", now_us)
         return True
     if state is NoticeState.UNKNOWN:
         move(connection, notice, NoticeState.DUE, now_us, attempt=claim.attempt)
@@ -226,14 +227,14 @@ def add_receipt(connection: Connection, receipt: Receipt, reference: str = "") -
         return True
     if after is NoticeState.DELIVERED and _parts_missing(connection, receipt.notice):
         return True
-    move(
-        connection,
-        receipt.notice,
-        after,
-        at_us,
-        error=receipt.detail if receipt.state == "failed" else None,
-    )
+    error = receipt.detail if after is NoticeState.FAILED else None
+    move(connection, receipt.notice, after, at_us, error=error)
     leave(connection, receipt.notice)
+    if after is NoticeState.DELIVERED:
+        owed.forgive(connection, receipt.notice)
+    else:
+        notice = notices_of(connection, [receipt.notice])[receipt.notice]
+        owed.owe(connection, notice, notice.attempts, after, error or "", at_us)
     return True
 
 
@@ -280,6 +281,7 @@ def _settle_late(
     if taken or not good or before is not NoticeState.UNKNOWN:
         return False
     move(connection, claim.notice.id, state, now_us, attempt=claim.attempt, worker=claim.worker)
+    owed.forgive(connection, claim.notice.id)
     return True
 
 

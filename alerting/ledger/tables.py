@@ -1,6 +1,6 @@
 """Tables of the ledger and of the state beside it.
 
-Rows are only added. Updated in place are `leases` (the queue of notices that wait or are being sent),
+Rows are only added. Updated in place are `leases` (the queue of notices that wait or are being sent), `owed_acts`,
 `checkpoint_rows` and `checkpoint_heads` (state, which is no part of the truth about what was said).
 Times are int64 microseconds UTC. `hash` is the SHA-256 of the content that must not differ when an id comes again.
 """
@@ -165,6 +165,17 @@ leases = Table(
     Index(None, "worker"),
 )
 """Notices that wait or are being sent; a row leaves with the notice's last attempt. All of it follows from the rest."""
+
+owed_acts = Table(
+    "owed_acts",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("notice", String, nullable=False),
+    Column("until_us", _MICROS, nullable=False),
+    Column("body", Text, nullable=False),
+    Index(None, "notice"),
+)
+"""Acts that the log does not have yet, and until when somebody has them in hand; a row leaves when the log has it."""
 
 channel_references = Table(
     "channel_references",

@@ -85,7 +85,7 @@ async def dispatching(
         worker="w",
         random=Random(1),
         policy=DispatchPolicy(at_once=at_once, lease_s=lease_s, retries=QUICK),
-        append_act=None if acts is None else acts.append,
+        append_acts=None if acts is None else acts.extend,
         **more,
     )
     running = asyncio.create_task(dispatcher.run())

@@ -28,9 +28,9 @@ def test_taken_is_sent_and_a_receipt_at_once_is_delivered():
 @pytest.mark.parametrize("level", [3, 4])
 def test_an_unknown_sms_of_orange_or_red_goes_again_once_and_then_is_told(level):
     first = verdict(Unknown(Reason.NO_ANSWER), level=level)
-    assert (first.state, first.pause_s, first.resend, first.undelivered) == (S.UNKNOWN, 1.0, True, False)
+    assert (first.state, first.pause_s, first.resend) == (S.UNKNOWN, 1.0, True)
     second = verdict(Unknown(Reason.NO_ANSWER), level=level, attempt=2, resend=True)
-    assert (second.state, second.pause_s, second.undelivered) == (S.UNKNOWN, None, True)
+    assert (second.state, second.pause_s) == (S.UNKNOWN, None)
 
 
 @pytest.mark.parametrize("level", [0, 1, 2])
@@ -46,13 +46,13 @@ def test_a_channel_that_recognises_a_repeat_is_called_again_without_a_mark(level
 
 
 def test_a_refusal_is_parked_at_once_and_told_from_orange_up():
-    assert verdict(Refused(Reason.ADDRESS)) == Verdict(S.PARKED, "address", undelivered=True)
+    assert verdict(Refused(Reason.ADDRESS)) == Verdict(S.PARKED, "address")
     assert verdict(Refused(Reason.ADDRESS), level=2) == Verdict(S.PARKED, "address")
 
 
 def test_tries_end():
     assert verdict(Retry(Reason.BUSY), attempt=2).state is S.DUE
-    assert verdict(Retry(Reason.BUSY), attempt=3) == Verdict(S.PARKED, "busy", undelivered=True)
+    assert verdict(Retry(Reason.BUSY), attempt=3) == Verdict(S.PARKED, "busy")
     assert verdict(Unknown(Reason.NO_ANSWER), attempt=3, repeatable=True).state is S.PARKED
 
 

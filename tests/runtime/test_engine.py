@@ -88,7 +88,8 @@ def test_an_act_that_the_log_does_not_take_is_not_called_taken(
         write(records)  # type: ignore[arg-type]
 
     monkeypatch.setattr(engine.log, "append", sometimes)
-    engine.append_act(act(1))
+    with pytest.raises(LogFull, match="send the same act again"):
+        engine.append_acts([act(1)])
     until(lambda: engine.intake.fault is not None)
     with pytest.raises(LogFull, match="send the same act again"):
         engine.act(act(2))

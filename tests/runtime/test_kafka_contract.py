@@ -16,7 +16,10 @@ from alerting.ledger import Ledger
 from ingest.arrival import Arrival, Settled
 from runtime.clock import HandClock
 from runtime.configuration.loading import load
+from runtime.configure import configure
+from runtime.connections import KafkaAccess
 from runtime.gateway import Gateway
+from runtime.kafkaacts import KafkaActs
 from runtime.shared_console import ActDesk
 from runtime.topics import LOG, PARTITIONS, partition_of
 from schemas.act import Act
@@ -41,10 +44,15 @@ class OnKafka:
         self.place = write_valley(folder / "config", 20, settings)
         configuration = load(self.place)
         self.ledger = Ledger.open(str(folder / "state.db"))
+        configure(configuration, self.ledger, HandClock(to_micros(UNTIL)))
         self.gateway = Gateway(configuration, self.ledger, HandClock(to_micros(UNTIL)))
         self.gateway.start()
         clock = HandClock(to_micros(UNTIL))
-        self.desk = ActDesk(self.ledger, configuration.bundle, clock, [broker.bootstrap], lambda: None)
+        self.desk = ActDesk(
+            self.ledger,
+            KafkaActs(self.ledger, configuration.bundle, clock, KafkaAccess((broker.bootstrap,))),
+            lambda: None,
+        )
         self.worker = self.started()
 
     def started(self) -> subprocess.Popen[bytes]:

@@ -37,9 +37,10 @@ class Engine:
             CITY, self.position, alerts=out.alerts, notices=out.notices, releases=out.releases, acts=out.acts
         )
 
-    def append(self, done):
-        self.acts.append(done)
-        self.log(ActRecord(self.pipeline.now, done.model_dump_json().encode()))
+    def extend(self, acts):
+        for done in acts:
+            self.acts.append(done)
+            self.log(ActRecord(self.pipeline.now, done.model_dump_json().encode()))
 
 
 @pytest.fixture
