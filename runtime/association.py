@@ -11,16 +11,18 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
+from typing import Any, Protocol
 
 from sqlalchemy.exc import DataError, SQLAlchemyError
 
-from alerting.ledger import Ledger, LedgerError, UnknownBundle
+from alerting.ledger import LedgerError, UnknownBundle
 from runtime import metrics
 from runtime.pipeline import Decisions, Pipeline
 from schemas.bundle import Bundle
 from schemas.errors import plain
-from schemas.log import Positioned, UnreadableRecord
+from schemas.log import Broken, Positioned, UnreadableRecord
 from schemas.stage import UnknownState
 from schemas.times import Micros
 
@@ -32,6 +34,31 @@ PASSING_FAULTS = (SQLAlchemyError, UnknownBundle)
 
 _MOST_SINCE = 10_000
 """Records that may come without a checkpoint: more of them would fill the memory while the ledger is away."""
+
+
+class Keeping(Protocol):
+    """What an area needs of a ledger: where its decisions and its state are kept."""
+
+    def load_checkpoint(self, area: str) -> tuple[dict[str, bytes], int]: ...
+
+    def checkpoint(
+        self, area: str, rows: Mapping[str, bytes | None], position: int, *, epoch: int | None = None
+    ) -> None: ...
+
+    def load_bundle(self, identity: str) -> bytes: ...
+
+    def write_decisions(
+        self,
+        area: str,
+        position: int,
+        findings: Sequence[Any] = (),
+        alerts: Sequence[Any] = (),
+        notices: Sequence[Any] = (),
+        releases: Sequence[Any] = (),
+        acts: Sequence[Any] = (),
+        *,
+        epoch: int | None = None,
+    ) -> None: ...
 
 
 class Association:
@@ -54,7 +81,7 @@ class Association:
         self,
         code: str,
         bundle: Bundle,
-        ledger: Ledger,
+        ledger: Keeping,
         *,
         on_decisions: Callable[[Decisions], None],
         on_dead: Callable[[int, str], None],
@@ -111,14 +138,28 @@ class Association:
             return
         if len(self._since) >= _MOST_SINCE:
             self._save()
+        for broken, group in groupby(ahead, lambda entry: isinstance(entry.record, Broken)):
+            if broken:
+                self._pass_over(list(group))
+            else:
+                self._decide_or_bury(list(group))
+
+    def _pass_over(self, entries: Sequence[Positioned]) -> None:
+        """Bury what is no record at all: no pipeline need be tried with it."""
+        for position, record in entries:
+            if isinstance(record, Broken):
+                self._bury(position, record.reason)
+                self.position = position
+
+    def _decide_or_bury(self, records: Sequence[Positioned]) -> None:
         try:
-            self._decide(ahead)
+            self._decide(records)
         except Exception as error:
             if not _is_the_records(error):
                 raise
             metrics.log.error("association.poison area=%s error=%r; looking for the record", self.code, error)
             self._go_back()
-            self._decide_one_by_one(ahead)
+            self._decide_one_by_one(records)
 
     def checkpoint_is_due(self) -> bool:
         """Whether the last checkpoint is older than a few seconds."""
@@ -171,7 +212,7 @@ class Association:
     def _decide(self, records: Sequence[Positioned]) -> None:
         # Torn until position and ledger have followed: whatever ends this in the middle, the next step goes back first.
         self._torn = True
-        decisions = self.pipeline.process([record for _, record in records])
+        decisions = self.pipeline.process([record for _, record in records if not isinstance(record, Broken)])
         position = records[-1].position
         if decisions:
             self._ledger.write_decisions(
@@ -205,14 +246,16 @@ class Association:
             except Exception as error:
                 if not _is_the_records(error):
                     raise
-                reason = f"{type(error).__name__}: {plain(error)}"
-                metrics.log.error(
-                    "association.dead_record area=%s position=%d reason=%s", self.code, entry.position, reason
-                )
-                self._on_dead(entry.position, reason)
-                metrics.dead_records_total.inc()
+                self._bury(entry.position, f"{type(error).__name__}: {plain(error)}")
                 self._go_back()
                 self.position = entry.position
+
+    def _bury(self, position: int, reason: str) -> None:
+        metrics.log.error(
+            "association.dead_record area=%s position=%d reason=%s", self.code, position, reason
+        )
+        self._on_dead(position, reason)
+        metrics.dead_records_total.inc()
 
 
 def _is_the_records(error: Exception) -> bool:

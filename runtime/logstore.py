@@ -12,12 +12,13 @@ from __future__ import annotations
 import itertools
 import sqlite3
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ingest.acknowledgement import NumbersRow
 from schemas.errors import PlainError
-from schemas.log import Positioned, Record, decode_record, encode_record
+from schemas.log import Positioned, Record, encode_record, read_record
 from schemas.times import Micros
 
 _SCHEMA = """
@@ -43,6 +44,10 @@ _PRUNE_RECORDS = 1000
 
 class LogFull(PlainError):
     """The log cannot be written (a full disk, a broken one): acknowledge nothing until it can."""
+
+
+class LogUnreadable(PlainError):
+    """There is no log at a place, or it cannot be read."""
 
 
 class LogStore:
@@ -97,7 +102,7 @@ class LogStore:
         records: list[Positioned] = []
         size = 0
         for position, body in rows:
-            records.append(Positioned(position, decode_record(body)))
+            records.append(Positioned(position, read_record(body)))
             size += len(body)
             if size >= _READ_BYTES:
                 break
@@ -187,3 +192,57 @@ class LogStore:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         return connection
+
+
+class StoredLog:
+    """A log as it stood at one moment, to be read while an engine goes on writing and pruning it; changes nothing.
+
+    Parameters
+    ----------
+    path
+        `log.db` of an engine, running or not.
+
+    Raises
+    ------
+    LogUnreadable
+        There is none, or it is none; also while it is read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if not path.exists():
+            raise LogUnreadable(f"{path} is not there: no engine has run on this configuration's data yet")
+        try:
+            self._connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=10)
+            self._connection.isolation_level = None
+            # The view that the first question takes holds for all that follow.
+            self._connection.execute("BEGIN")
+            self.ends: dict[str, int] = dict(self._rows("SELECT area, position FROM ends"))
+        except sqlite3.Error as error:
+            raise self._unreadable(error) from error
+
+    def first(self, area: str) -> int:
+        """Position of the oldest record that is still there; 0 where there is none."""
+        ((position,),) = self._rows("SELECT min(position) FROM records WHERE area = ?", area)
+        return int(position or 0)
+
+    def bodies(self, area: str) -> Iterator[tuple[int, bytes]]:
+        """Positions and bytes of an area's records, in order, one at a time."""
+        return self._rows("SELECT position, body FROM records WHERE area = ? ORDER BY position", area)
+
+    def dead(self, area: str) -> dict[int, str]:
+        """Positions of an area's dead records, with the reasons."""
+        return dict(self._rows("SELECT position, reason FROM dead WHERE area = ?", area))
+
+    def close(self) -> None:
+        """Let go of the view."""
+        self._connection.close()
+
+    def _rows(self, question: str, *values: str) -> Iterator[Any]:
+        try:
+            yield from self._connection.execute(question, values)
+        except sqlite3.Error as error:
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, error: sqlite3.Error) -> LogUnreadable:
+        return LogUnreadable(f"{self.path} cannot be read: {error}")

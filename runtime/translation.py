@@ -39,6 +39,7 @@ class Translation:
         self._bundle = bundle
         self._bundles = bundles
         self._rows: dict[tuple[str, str], NDArray[np.int32]] = {}
+        self._counts = {bundle.hash: len(bundle.stations)}
 
     def translate(
         self, packets: Sequence[Packet], orders: Sequence[NDArray[Any]]
@@ -49,7 +50,11 @@ class Translation:
         ------
         KeyError
             There is no other bundle.
+        IndexError
+            A row is no station's of the bundle that the packet names.
         """
+        for packet in packets:
+            self._check_rows(packet)
         if all(packet.bundle == self._bundle.hash for packet in packets):
             return packets, orders
         ours, places = [], []
@@ -60,6 +65,25 @@ class Translation:
             places.append(order[known])
         every = np.sort(np.concatenate(places))
         return ours, [np.searchsorted(every, place) for place in places]
+
+    def _check_rows(self, packet: Packet) -> None:
+        """Before numpy counts a row that is too low from the end, and scores another station."""
+        if len(packet) == 0:
+            return
+        stations = self._station_count(packet.bundle)
+        low, high = int(packet.row.min()), int(packet.row.max())
+        if low < -1 or high >= stations:
+            row = low if low < -1 else high
+            raise IndexError(
+                f"{packet.kind} packet: row {row} is none of the {stations} stations of configuration"
+                f" {packet.bundle[:12]}"
+            )
+
+    def _station_count(self, bundle_hash: str) -> int:
+        count = self._counts.get(bundle_hash)
+        if count is None:
+            count = self._counts[bundle_hash] = len(self._find(bundle_hash).stations)
+        return count
 
     def _rows_of(self, bundle_hash: str, kind: str) -> NDArray[np.int32]:
         """Our row of each row of a bundle, (n + 1,); the last is that of row -1, which is no station's."""

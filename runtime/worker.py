@@ -24,7 +24,7 @@ from runtime.association import PASSING_FAULTS, Association
 from runtime.configuration.loading import Configuration
 from runtime.publishing import Publishing, Send
 from schemas.errors import plain
-from schemas.log import Positioned, decode_record
+from schemas.log import Positioned, read_record
 
 log = logging.getLogger("fenghuo")
 
@@ -157,11 +157,12 @@ class Worker:
                 events = [*kept, *(event for event in events if event.message.offset > newest)]
             behind = area.association.position
             records = [
-                Positioned(event.message.offset + 1, decode_record(event.message.value))
+                Positioned(event.message.offset + 1, read_record(event.message.value))
                 for event in events
                 if event.message.offset + 1 > behind
             ]
             await asyncio.to_thread(area.association.take, records)
+            metrics.records_total.inc(len(records))
         except PASSING_FAULTS as error:
             return f"area {code}: {plain(error)}; nothing is lost"
         except Fenced as error:

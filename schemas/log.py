@@ -19,6 +19,8 @@ from schemas.times import Micros
 
 FORMAT = 1
 """Version of the records' bytes; each release reads the one before."""
+_NO_FORMAT = 0x20
+"""Formats stay below it: a first byte from here on is a text's or some other program's."""
 
 
 class Tick(msgspec.Struct, frozen=True, tag="tick"):
@@ -74,15 +76,33 @@ _DECODER: msgspec.msgpack.Decoder[_Body] = msgspec.msgpack.Decoder(_Body)
 _ENCODER = msgspec.msgpack.Encoder()
 
 
+class Broken(msgspec.Struct, frozen=True):
+    """Bytes in the log that are no record: whoever reads the log passes over them, for this reason."""
+
+    reason: str
+
+
 class Positioned(NamedTuple):
     """A record and its place in its area's log; places grow."""
 
     position: int
-    record: Record
+    record: Record | Broken
+
+
+class Dead(msgspec.Struct, frozen=True):
+    """A record that was passed over: its place in its area's log, and why. It changed no state."""
+
+    area: str
+    position: int
+    reason: str
 
 
 class UnreadableRecord(PlainError):
-    """A record's bytes are of another format or broken: stop, and say which release wrote them."""
+    """A record of a later release's format: stop, and say so; to pass over it would lose what that release knows."""
+
+
+class BrokenRecord(PlainError):
+    """Bytes that no release has written as a record."""
 
 
 def encode_record(record: Record) -> bytes:
@@ -109,16 +129,21 @@ def decode_record(data: bytes) -> Record:
     Raises
     ------
     UnreadableRecord
-        The format is not this release's, or the bytes are broken.
+        The format is a later release's.
+    BrokenRecord
+        The bytes are no record.
     """
-    if not data or data[0] != FORMAT:
+    if data and FORMAT < data[0] < _NO_FORMAT:
         raise UnreadableRecord(
-            f"log record of format {data[0] if data else 'none'}, this release reads {FORMAT}"
+            f"log record of format {data[0]}, this release reads {FORMAT}: use the release that wrote it"
         )
+    if not data or data[0] != FORMAT:
+        raise BrokenRecord(f"no log record: {bytes(data[:16])!r}" if data else "no log record: empty")
     try:
         body = _DECODER.decode(memoryview(data)[1:])
         if not isinstance(body, _PacketBytes):
             return body
+        _check_lengths(body)
         received = np.frombuffer(body.received_us, dtype="<i8")
         types = {**COMMON, **COLUMNS[body.kind]}
         part_types = PARTS.get(body.kind, {})
@@ -137,4 +162,38 @@ def decode_record(data: bytes) -> Record:
             body.texts,
         )
     except (msgspec.MsgspecError, ValueError, KeyError) as error:
-        raise UnreadableRecord(f"broken log record: {error}") from error
+        raise BrokenRecord(f"broken log record: {error}") from error
+
+
+def read_record(data: bytes | None) -> Record | Broken:
+    """A record from what stands at a place of the log, or why that is none.
+
+    Raises
+    ------
+    UnreadableRecord
+        The format is a later release's.
+    """
+    try:
+        return decode_record(data or b"")
+    except BrokenRecord as error:
+        return Broken(str(error))
+
+
+def _check_lengths(body: _PacketBytes) -> None:
+    """Raise ValueError where columns do not fit each other: stages index them without asking."""
+    types = {**COMMON, **COLUMNS[body.kind]}
+    count, part_types = len(body.row) // 4, PARTS.get(body.kind, {})
+    fits = len(body.row) == 4 * count and len(body.observed_us) == len(body.received_us) == 8 * count
+    fits = fits and all(
+        len(column) == count * np.dtype(types[name]).itemsize for name, column in body.columns.items()
+    )
+    fits = fits and all(len(texts) == count for texts in body.texts.values())
+    if body.offsets is not None and fits:
+        offsets = np.frombuffer(body.offsets, dtype="<i8")
+        fits = len(offsets) == count + 1 and offsets[0] == 0 and bool((np.diff(offsets) >= 0).all())
+        fits = fits and all(
+            len(part) == offsets[-1] * np.dtype(part_types[name]).itemsize
+            for name, part in body.parts.items()
+        )
+    if not fits:
+        raise ValueError(f"the columns of a {body.kind} packet do not fit each other")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 from sqlalchemy.exc import DataError, OperationalError
@@ -13,7 +15,7 @@ from alerting.ledger import Ledger, UnknownBundle
 from runtime.association import Association
 from runtime.pipeline import Decisions
 from schemas.act import Act
-from schemas.log import ActRecord, ConfigurationRecord, Positioned, Record, Tick
+from schemas.log import ActRecord, Broken, ConfigurationRecord, Positioned, Record, Tick
 from schemas.times import MINUTE, from_micros
 from tests.runtime.test_translation import CITY, NEW, OLD, T, rain
 
@@ -100,6 +102,41 @@ def test_a_dead_record_that_cannot_be_kept_is_tried_again(ledger: Ledger) -> Non
     assert dead == [2]
     assert area.saved_position == 3
     assert ledger.act("x-3") is not None
+
+
+def test_what_is_no_record_is_passed_over_in_its_place(ledger: Ledger) -> None:
+    dead: list[tuple[int, str]] = []
+    area = Association(CITY, OLD, ledger, on_decisions=lambda _: None, on_dead=lambda *one: dead.append(one))
+    area.take(
+        [
+            Positioned(1, Broken("no log record: empty")),
+            Positioned(2, judged(2)),
+            Positioned(3, ActRecord(T + 3, b"no act")),
+            Positioned(4, Broken("broken log record: x")),
+            Positioned(5, judged(5)),
+            Positioned(6, Broken("no log record: b'\\xff'")),
+        ]
+    )
+    assert [position for position, _ in dead] == [1, 3, 4, 6]
+    assert dead[1][1].startswith("ValidationError: ")
+    assert area.position == 6
+    assert {act.id for act in ledger.acts()} == {"x-2", "x-5"}
+
+
+def test_a_row_that_is_no_stations_is_laid_to_its_packet(ledger: Ledger) -> None:
+    dead: list[tuple[int, str]] = []
+    area = Association(CITY, OLD, ledger, on_decisions=lambda _: None, on_dead=lambda *one: dead.append(one))
+    good = rain(OLD, "R-1")
+    area.take(
+        log(
+            replace(good, row=np.array([-3], dtype=np.int32)),
+            replace(good, row=np.array([99], dtype=np.int32)),
+        )
+    )
+    assert [position for position, _ in dead] == [1, 2]
+    assert "row -3 is none of the" in dead[0][1]
+    assert "row 99 is none of the" in dead[1][1]
+    assert area.pipeline.state() == association(ledger).pipeline.state()
 
 
 def test_the_due_is_that_of_the_last_record(ledger: Ledger) -> None:

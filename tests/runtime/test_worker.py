@@ -131,14 +131,24 @@ async def test_a_ledger_that_is_away_is_waited_for_and_a_rebalance_meanwhile_is_
 
 
 async def test_an_area_that_stops_acknowledges_nothing_and_holds_up_no_other(bench: Bench) -> None:
-    broken = bench.event(1)
-    broken.message.value = b"\xff"
-    await bench.worker.take([bench.event(0, B), broken, bench.event(2, B)])
+    of_a_later_release = bench.event(1)
+    of_a_later_release.message.value = b"\x02"
+    await bench.worker.take([bench.event(0, B), of_a_later_release, bench.event(2, B)])
     await bench.worker.take([bench.event(3, "5121"), bench.event(4, B)])
     await bench.worker.checkpoint(now=True)
     assert bench.acked == [0]
     assert bench.ledger.load_checkpoint(B)[1] == 5
     assert bench.ledger.load_checkpoint("5121")[1] == 4
+
+
+async def test_what_is_no_record_is_buried_acknowledged_and_changes_nothing(bench: Bench) -> None:
+    nothing, foreign = bench.event(1), bench.event(3)
+    nothing.message.value, foreign.message.value = None, b'{"kind":"rain"}'
+    await bench.worker.take([bench.event(0), nothing, bench.act(2), foreign])
+    await bench.worker.checkpoint(now=True)
+    assert bench.acked == [0, 1, 2, 3]
+    assert bench.published.count("log.dead") == 2
+    assert bench.ledger.load_checkpoint(A)[1] == 4
 
 
 async def test_a_checkpoint_waits_for_the_topics(bench: Bench) -> None:

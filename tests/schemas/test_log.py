@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from schemas.act import Act
 from schemas.log import (
     ActRecord,
+    Broken,
+    BrokenRecord,
     ConfigurationRecord,
     Record,
     Tick,
     UnreadableRecord,
     decode_record,
     encode_record,
+    read_record,
 )
 from schemas.packet import Packet, make_packet, merged
 from schemas.times import from_micros
@@ -75,12 +80,42 @@ def test_other_records_survive_their_bytes(record: Record) -> None:
     assert decode_record(encode_record(record)) == record
 
 
+def bent(packet: Packet) -> bytes:
+    """A packet whose columns do not fit each other."""
+    return encode_record(replace(packet, row=packet.row[:-1]))
+
+
 @pytest.mark.parametrize(
-    "data", [b"", b"\x00", b"\x02abc", b"\x01", b"\x01\xc1", encode_record(camera_packet())[:-7]]
+    "data",
+    [
+        b"",
+        b"\x00",
+        b"\x01",
+        b"\x01\xc1",
+        b'{"kind":"rain"}',
+        b"\xff\xfe",
+        encode_record(camera_packet())[:-7],
+        bent(camera_packet()),
+        encode_record(replace(camera_packet(), offsets=np.array([0, 3, 2, 3]))),
+        encode_record(replace(camera_packet(), offsets=np.array([0, 0, 2, 9]))),
+    ],
 )
 def test_broken_bytes_are_named(data: bytes) -> None:
-    with pytest.raises(UnreadableRecord):
+    with pytest.raises(BrokenRecord):
         decode_record(data)
+    read = read_record(data)
+    assert isinstance(read, Broken)
+    assert "log record" in read.reason
+
+
+def test_nothing_at_a_place_is_no_record() -> None:
+    assert isinstance(read_record(None), Broken)
+
+
+def test_a_later_releases_record_is_not_passed_over() -> None:
+    for data in (b"\x02abc", b"\x1fabc"):
+        with pytest.raises(UnreadableRecord, match="use the release that wrote it"):
+            read_record(data)
 
 
 def test_spans_put_together_are_the_whole() -> None:
