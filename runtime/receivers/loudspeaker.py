@@ -79,6 +79,8 @@ class Loudspeakers:
         on_played: Callable[[Played], None] = lambda _: None,
     ) -> None:
         self.played: list[Played] = []
+        self.repeats = 0
+        """How often a notice came that was played already."""
         self._now_us = now_us
         self._device = device
         self._on_played = on_played
@@ -118,7 +120,10 @@ class Loudspeakers:
             return
         address = message.topic.split("/")[-2]
         now_us = self._now_us()
-        if (address, speech.notice) in self._notices or to_micros(speech.expires_at) <= now_us:
+        if (address, speech.notice) in self._notices:
+            self.repeats += 1
+            return
+        if to_micros(speech.expires_at) <= now_us:
             return
         self._notices.add((address, speech.notice))
         known = [self._versions.get((address, named.id), 0) for named in speech.alerts]

@@ -1,0 +1,78 @@
+"""`python -m tests.chaos`: play seeds that have no result for this code yet, keep the results, print the table.
+
+Exit status: 0 where all that was played passed, 1 where something was lost, different or told twice, 2 where it
+cannot run here.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+
+from tests.chaos import results
+from tests.chaos.network import enter_own_namespace
+from tests.chaos.play import play
+from tests.servers.base import ServerMissing
+
+_SHOWN = 10
+
+
+@click.command()
+@click.option(
+    "--seeds", type=click.IntRange(min=1), help="Play those of the seeds 1 to so many that are missing."
+)
+@click.option("--seed", type=click.IntRange(min=0), help="Play this one, whether it has a result or not.")
+@click.option(
+    "--undisturbed", is_flag=True, help="With --seed: no faults; compared with a replay of the readings too."
+)
+@click.option(
+    "--results",
+    "kept",
+    default=results.RESULTS,
+    type=click.Path(path_type=Path),
+    help="Folder of the results.",
+)
+@click.option(
+    "--keep", type=click.Path(path_type=Path), help="With --seed: leave all files of the run there."
+)
+def chaos(seeds: int | None, seed: int | None, undisturbed: bool, kept: Path, keep: Path | None) -> None:
+    """Play storm and earthquake through the Kafka deployment while it is broken, and judge what came of it."""
+    try:
+        enter_own_namespace("tests.chaos", sys.argv[1:])
+    except ServerMissing as error:
+        click.echo(f"this cannot run here: {error}", err=True)
+        sys.exit(2)
+    code = results.code_id()
+    wanted = (
+        [seed]
+        if seed is not None
+        else results.missing(range(1, (seeds or 1) + 1), results.read_all(kept), code)
+    )
+    good = True
+    for one in wanted:
+        good &= _play(one, kept, keep, undisturbed=undisturbed)
+    click.echo(results.table(results.read_all(kept), code))
+    sys.exit(0 if good else 1)
+
+
+def _play(seed: int, kept: Path, keep: Path | None, *, undisturbed: bool) -> bool:
+    with tempfile.TemporaryDirectory(prefix="fenghuo-chaos-") as temporary:
+        folder = Path(temporary) if keep is None else keep
+        folder.mkdir(parents=True, exist_ok=True)
+        result = play(seed, folder, disturbed=not undisturbed)
+    if not undisturbed:
+        results.write(result, kept)
+    click.echo(result.model_dump_json(indent=1, exclude={"lost", "different", "twice"}))
+    for name in ("lost", "different", "twice"):
+        found = getattr(result, name)
+        click.echo(f"{name}: {len(found)}")
+        for line in found[:_SHOWN]:
+            click.echo(f"  {line}")
+    return result.passed
+
+
+if __name__ == "__main__":
+    chaos()
