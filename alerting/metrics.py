@@ -30,6 +30,10 @@ receipts_total = Counter("fenghuo_alerting_receipts_total", "Receipts that came 
 notices = Gauge(
     "fenghuo_alerting_notices", "Notices in the ledger by their newest state.", ["channel", "state"]
 )
+acts_owed = Gauge(
+    "fenghuo_alerting_acts_owed",
+    "Acts of the system that are in the ledger and not yet in the log: who was not reached by an orange or red notice.",
+)
 topics_behind = Gauge(
     "fenghuo_alerting_topics_behind",
     "MQTT topics that could not be brought up to date with the released alerts.",

@@ -311,6 +311,7 @@ class Dispatcher:
             for channel in self._channels:
                 for state in NoticeState:
                     metrics.notices.labels(channel, state.value).set(counts.get((channel, state), 0))
+            metrics.acts_owed.set(await asyncio.to_thread(self._ledger.owed_acts))
             await asyncio.sleep(_COUNT_EVERY_S)
 
 

@@ -366,6 +366,11 @@ class Ledger:
         with self.database.read() as connection:
             return queries.notices_in(connection, state, limit)
 
+    def owed_acts(self) -> int:
+        """How many acts of the system the log does not have yet."""
+        with self.database.read() as connection:
+            return owed.count(connection)
+
     def notice_counts(self) -> dict[tuple[str, NoticeState], int]:
         """How many notices stand in each state, by channel."""
         with self.database.read() as connection:

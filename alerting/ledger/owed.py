@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from alerting.ledger import tables
 from alerting.ledger.rows import chunks, content, insert_new
@@ -62,6 +62,11 @@ def owe(
 def forgive(connection: Connection, notice: str) -> None:
     """Owe nothing for a notice any more: it has reached its recipient after all."""
     connection.execute(_O.delete().where(_O.c.notice == notice))
+
+
+def count(connection: Connection) -> int:
+    """How many acts the log does not have yet."""
+    return int(connection.execute(select(func.count()).select_from(_O)).scalar_one())
 
 
 def claim(connection: Connection, machine_us: Micros, lease_us: Micros, limit: int) -> list[Act]:
