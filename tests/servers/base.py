@@ -115,6 +115,7 @@ class Server:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 preexec_fn=die_with_parent,  # noqa: PLW1509  (one system call, no lock)
+                process_group=0,  # Ctrl-C is for whoever started it, who then stops it in order
                 user=self.run_as,
                 group=self.run_as,
                 extra_groups=None if self.run_as is None else [],
