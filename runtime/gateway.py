@@ -1,29 +1,44 @@
 """The gateway: readings from MQTT and from the Kafka topic `readings` into the topic `log`.
 
 The intake is the embedded engine's; only the log that it writes is another. It writes a tick for each association
-area that has been quiet for a second of the machine's, however fast the log's clock runs, so that the workers' time
-goes on.
+area that it has written nothing to for a second of the machine's, however fast the log's clock runs, so that the
+workers' time goes on. Any number of gateways may do so beside each other: `now` of a log is the greatest time in it.
+
+A gateway decodes by the configuration in force and follows when another is put in force; it never does that itself.
 """
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from alerting.ledger import Ledger
 from ingest.sources.kafka import KafkaSource
 from ingest.sources.mqtt import MqttSource
+from runtime import metrics
 from runtime.acknowledging import Acknowledger
 from runtime.clock import Clock
 from runtime.configuration.loading import Configuration
+from runtime.configuration.settings import Settings
+from runtime.configure import check_in_force
+from runtime.connections import KafkaAccess, mqtt_explained, mqtt_tls
 from runtime.intake import Intake
 from runtime.kafkalog import KafkaLog
+from runtime.surroundings import mqtt_password
 from runtime.topics import make_topics
+from schemas.bundle import Bundle
+from schemas.errors import plain
 from schemas.log import Record
 from schemas.reject import Reject
 from schemas.times import Micros
 
 TICK_AFTER_S = 1.0
+LOOK_EVERY_S = 5.0
+"""How often it asks the ledger which configuration is in force."""
 
 
 class Gateway:
@@ -32,20 +47,28 @@ class Gateway:
     Parameters
     ----------
     ledger
-        Shared with the workers: holds the bundle by whose hash packets are stamped, and the rejects.
-    password
-        Of the MQTT broker; None where it asks for none.
+        Shared with the workers: says which configuration is in force, and holds the rejects.
+    environment
+        Where secrets are found.
+    name
+        Another for each gateway that runs beside this one, the same over restarts: the MQTT broker keeps a session by it.
     """
 
     def __init__(
-        self, configuration: Configuration, ledger: Ledger, clock: Clock, password: str | None = None
+        self,
+        configuration: Configuration,
+        ledger: Ledger,
+        clock: Clock,
+        environment: Mapping[str, str] = MappingProxyType({}),
+        *,
+        name: str | None = None,
     ) -> None:
         settings = configuration.settings
-        bootstrap = settings.brokers.kafka.bootstrap
-        make_topics(",".join(bootstrap))
+        access = KafkaAccess.of(settings.brokers.kafka, environment)
+        make_topics(",".join(access.bootstrap), security=access.security)
         self._bundle = configuration.bundle
         self._ledger = ledger
-        self.log = KafkaLog(bootstrap)
+        self.log = KafkaLog(access.bootstrap, access.security, access.explain)
         self._written = _LastWritten(self.log, clock)
         self.intake = Intake(
             self._written,
@@ -55,19 +78,43 @@ class Gateway:
             due=self._written.due,
             on_logged=lambda: None,
         )
-        self.kafka = KafkaSource(bootstrap, self.intake.submit)
-        mqtt = settings.brokers.mqtt
-        self.mqtt = None if mqtt is None else MqttSource(mqtt, self.intake.submit, password)
+        self.kafka = KafkaSource(
+            access.bootstrap, self.intake.submit, security=access.security, explain=access.explain
+        )
+        self.mqtt = self._mqtt_source(settings, environment, name)
         self.acknowledger = None if self.mqtt is None else Acknowledger(self.mqtt)
         if self.acknowledger is not None:
             self.intake.on_durable = self.acknowledger.note
+        self._following = _Following(ledger, self._bundle, self.intake)
+
+    def _mqtt_source(
+        self, settings: Settings, environment: Mapping[str, str], name: str | None
+    ) -> MqttSource | None:
+        mqtt = settings.brokers.mqtt
+        if mqtt is None:
+            return None
+        if name is not None:
+            mqtt = mqtt.model_copy(update={"client_id": f"{mqtt.client_id}-{name}"})
+        tls = mqtt_tls(mqtt)
+        return MqttSource(
+            mqtt,
+            self.intake.submit,
+            mqtt_password(settings, environment),
+            tls=tls,
+            explain=mqtt_explained(mqtt, tls),
+        )
 
     def start(self) -> None:
-        """Name the configuration in every area's log, then begin to take readings."""
-        self._ledger.store_bundle(self._bundle.hash, self._bundle.canonical)
+        """Begin to take readings.
+
+        Raises
+        ------
+        NotInForce
+            The logs follow another configuration, or none yet.
+        """
+        check_in_force(self._bundle, self._ledger.configuration())
         self.intake.start()
-        for written in self.intake.configure(self._bundle):
-            written.result()
+        self._following.start()
         self.kafka.start()
         if self.mqtt is not None and self.acknowledger is not None:
             self.acknowledger.start()
@@ -76,12 +123,50 @@ class Gateway:
     def stop(self) -> None:
         """Take no more, write what was taken, end."""
         self.intake.close_door()
+        self._following.stop()
         if self.mqtt is not None and self.acknowledger is not None:
             self.acknowledger.stop()
             self.mqtt.stop()
         self.kafka.stop()
         self.intake.stop()
         self.log.close()
+
+
+class _Following:
+    """Has the intake decode by the configuration in force, when another has been put in force."""
+
+    def __init__(self, ledger: Ledger, bundle: Bundle, intake: Intake) -> None:
+        self._ledger = ledger
+        self._hash = bundle.hash
+        self._intake = intake
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="configuration", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopping.wait(LOOK_EVERY_S):
+            try:
+                self._look()
+            except SQLAlchemyError as error:
+                # Nothing is lost by it: workers translate what was decoded by the configuration before.
+                metrics.log.warning("configuration.unknown reason=%s; asking again", plain(error))
+
+    def _look(self) -> None:
+        configured = self._ledger.configuration()
+        if configured is None or configured.hash == self._hash:
+            return
+        self._intake.decode_by(Bundle(self._ledger.load_bundle(configured.hash)))
+        self._hash = configured.hash
+        metrics.log.warning(
+            "configuration.changed to=%s; this gateway follows, and starts again only with the folder of that one",
+            configured.hash[:12],
+        )
 
 
 class _LastWritten:

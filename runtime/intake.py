@@ -79,6 +79,8 @@ class _Written:
 class _Gathered:
     arrivals: list[Arrival] = field(default_factory=list)
     written: list[_Written] = field(default_factory=list)
+    bundle: Bundle | None = None
+    """By which to decode from here on, told by somebody else's record."""
     size: int = 0
     """Bytes of the arrivals."""
 
@@ -113,7 +115,7 @@ class Intake:
         self._on_logged = on_logged
         self._bundle = bundle
         self._packer = Packer(bundle)
-        self._queue: queue.SimpleQueue[Arrival | _Written | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Arrival | _Written | Bundle | None] = queue.SimpleQueue()
         self._room = threading.Condition()
         self._held_payloads = self._held_bytes = 0
         self._door_closed = False
@@ -179,6 +181,10 @@ class Intake:
             for area in bundle.associations
         ]
 
+    def decode_by(self, bundle: Bundle) -> None:
+        """Decode what comes from now on by a bundle that stands in the logs already."""
+        self._queue.put(bundle)
+
     def _write(
         self, area: str, make: Callable[[Micros], Record], bundle: Bundle | None = None
     ) -> Future[None]:
@@ -208,6 +214,8 @@ class Intake:
             try:
                 if gathered.arrivals or gathered.written:
                     self._take(gathered)
+                if gathered.bundle is not None:
+                    self._turn_to(gathered.bundle)
                 self._tick()
             except Exception as error:  # noqa: BLE001 - without this thread nothing is taken at all
                 self._tripped(gathered, error)
@@ -232,11 +240,13 @@ class Intake:
         except queue.Empty:
             return gathered
         ends = time.monotonic() + GATHER_S
-        item: Arrival | _Written | None = first
+        item: Arrival | _Written | Bundle | None = first
         while True:
             if isinstance(item, Arrival):
                 gathered.arrivals.append(item)
                 gathered.size += len(item.payload)
+            elif isinstance(item, Bundle):
+                gathered.bundle = item
             elif item is not None:
                 gathered.written.append(item)
             full = len(gathered.arrivals) >= GATHER_PAYLOADS or gathered.size >= GATHER_BYTES
@@ -266,10 +276,14 @@ class Intake:
         for arrival, one in zip(gathered.arrivals, decoded, strict=True):
             _settle(arrival, one)
         for written in gathered.written:
-            if written.bundle is not None and written.bundle.hash != self._bundle.hash:
-                self._bundle, self._packer = written.bundle, Packer(written.bundle)
+            if written.bundle is not None:
+                self._turn_to(written.bundle)
             written.done.set_result(None)
         self._on_logged()
+
+    def _turn_to(self, bundle: Bundle) -> None:
+        if bundle.hash != self._bundle.hash:
+            self._bundle, self._packer = bundle, Packer(bundle)
 
     def _decode_or_refuse(self, arrival: Arrival, now: Micros) -> Decoded:
         try:

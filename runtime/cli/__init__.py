@@ -14,6 +14,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "demo": ("runtime.cli.demo", "the whole system in one process, on a simulated storm day, as an exercise"),
     "run": ("runtime.cli.run", "the embedded engine on real sources"),
     "relay": ("runtime.cli.relay", "the edge: holds readings until the engine has them in its log"),
+    "configure": ("runtime.cli.configure", "Kafka: puts a configuration in force, in every area's log"),
     "gateway": ("runtime.cli.gateway", "Kafka: readings from MQTT and the topic readings into the topic log"),
     "worker": ("runtime.cli.worker", "Kafka: a Faust worker that runs the pipelines over the topic log"),
     "dispatch": ("runtime.cli.dispatch", "Kafka: claims due notices from the ledger and sends them"),

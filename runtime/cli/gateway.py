@@ -11,16 +11,25 @@ from alerting.ledger import Ledger
 from runtime.cli.service import config_option, health_option, log_to_terminal, telling_health, until_stopped
 from runtime.configuration.loading import load
 from runtime.gateway import Gateway
-from runtime.surroundings import clock_of, ledger_url, mqtt_password
+from runtime.surroundings import clock_of, ledger_url
 
 
 @click.command()
 @config_option
+@click.option(
+    "--name",
+    metavar="NAME",
+    help="Names this gateway: the same over restarts, another for each that runs at the same time. Its MQTT session is"
+    " brokers.mqtt.client_id with -NAME behind it.",
+)
 @health_option
-def gateway(folder: Path, health: tuple[str, int] | None) -> None:
-    """Write readings from brokers.mqtt and from the Kafka topic `readings` into the topic `log`, until stopped."""
+def gateway(folder: Path, name: str | None, health: tuple[str, int] | None) -> None:
+    """Write readings from brokers.mqtt and from the Kafka topic `readings` into the topic `log`, until stopped.
+
+    The configuration must be the one in force: `fenghuo configure DIR` puts it in force.
+    """
     log_to_terminal()
-    configuration = load(folder)
+    configuration = load(folder, "gateway")
     if not configuration.settings.brokers.kafka.bootstrap:
         raise click.ClickException(
             "fenghuo.yaml: brokers.kafka.bootstrap names no broker; name one, such as 127.0.0.1:9092"
@@ -30,7 +39,8 @@ def gateway(folder: Path, health: tuple[str, int] | None) -> None:
         configuration,
         ledger,
         clock_of(configuration.settings),
-        mqtt_password(configuration.settings, os.environ),
+        os.environ,
+        name=name,
     )
     with telling_health(health, lambda: _faults(running)):
         running.start()

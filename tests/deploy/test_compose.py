@@ -43,6 +43,8 @@ from tests.servers.postgres import Postgres
 
 CITY, STATION = "5119", "RG-001"
 CONFIG = "/etc/fenghuo"
+ONCE = ("topics", "configure")
+"""Programs that do their part and end."""
 
 
 # --- the file -------------------------------------------------------------------------------------------------------
@@ -53,7 +55,7 @@ def test_it_is_a_valid_compose_file() -> None:
     spec = compose_spec.PyCompose.from_yaml(yaml.safe_dump(compose()))
     spec.validate()
     assert set(spec.service_names()) == {
-        *("topics", "gateway", "worker", "dispatch", "console"),
+        *("topics", "configure", "gateway", "worker", "dispatch", "console"),
         *("kafka", "mosquitto", "postgres", "prometheus", "grafana"),
     }
 
@@ -72,7 +74,7 @@ def test_everything_that_is_published_is_on_loopback() -> None:
 
 def test_every_server_that_stays_is_looked_after_and_keeps_its_data() -> None:
     services = compose()["services"]
-    assert [name for name, one in services.items() if "healthcheck" not in one] == ["topics"]
+    assert [name for name, one in services.items() if "healthcheck" not in one] == ["topics", "configure"]
     kept = {word.partition(":")[0] for one in services.values() for word in one.get("volumes", [])}
     assert {name for name in kept if not name.startswith("./")} == set(compose()["volumes"])
     for path in (name for name in kept if name.startswith("./")):
@@ -106,7 +108,7 @@ def test_prometheus_looks_where_the_programs_tell() -> None:
     assert told == {
         (name, int(one["command"][-1].rpartition(":")[2]) if "--health" in one["command"] else 8080)
         for name, one in programs().items()
-        if name != "topics"
+        if name not in ONCE
     }
 
 
@@ -258,10 +260,12 @@ def test_every_program_runs_as_the_file_says_and_a_reading_goes_all_the_way(
     topics = Program("topics", services["topics"], here.swap)
     assert topics.process.wait(60) == 0, topics.said
     assert sum(": made" in line for line in topics.said) == 13
+    configure = Program("configure", services["configure"], here.swap)
+    assert configure.process.wait(60) == 0, configure.said
     started = [
         Program(name, service, here.swap)
         for name, service in services.items()
-        if name != "topics"
+        if name not in ONCE
         for _ in range(service.get("deploy", {}).get("replicas", 1))
     ]
     assert sorted(one.name for one in started) == ["console", "dispatch", "gateway", "worker", "worker"]

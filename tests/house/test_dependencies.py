@@ -15,7 +15,7 @@ from tests.house.tree import PACKAGES, ROOT, tracked
 
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT = PYPROJECT["project"]
-KAFKA_COMMANDS = {"gateway", "worker", "dispatch", "topics", "console"}
+KAFKA_COMMANDS = {"configure", "gateway", "worker", "dispatch", "topics", "console"}
 
 
 def names(requirements: list[str]) -> set[str]:

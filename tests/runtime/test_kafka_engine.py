@@ -22,7 +22,7 @@ from alerting.ledger import Ledger
 from runtime.association import Association
 from runtime.cli.simulate import simulate
 from runtime.configuration.loading import load
-from runtime.topics import LOG, make_topics, partition_of
+from runtime.topics import LOG, partition_of
 from schemas.log import Positioned, decode_record
 from schemas.notice import Notice
 from tests.servers.fixtures import running
@@ -53,6 +53,11 @@ class Deployment:
         policy["routing"] = (policy.get("routing") or {}) | {"exercise_release_by": "nobody"}
         (self.folder / "policy.yaml").write_text(yaml.safe_dump(policy, allow_unicode=True))
         self.processes: list[subprocess.Popen[bytes]] = []
+
+    def configure(self) -> None:
+        """Put the configuration in force, as a person would before the first gateway starts."""
+        words = [sys.executable, "-m", "runtime.cli", "configure", str(self.folder)]
+        subprocess.run(words, check=True, stdout=subprocess.DEVNULL, env=os.environ | {"PYTHONPATH": "."})
 
     def start(self, command: str) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
@@ -101,7 +106,7 @@ def deployment(postgres_url: str, tmp_path: Path) -> Iterator[Deployment]:
     # A broker of its own: what another test left in the topic `log` is no part of this one's log.
     with running(Kafka) as broker:
         made = Deployment(tmp_path, broker, postgres_url)
-        make_topics(broker.bootstrap)
+        made.configure()
         yield made
         made.stop()
 
