@@ -67,14 +67,16 @@ def configure(
     """
     bundle = configuration.bundle
     access = KafkaAccess.of(configuration.settings.brokers.kafka, environment)
-    make_topics(",".join(access.bootstrap), security=access.security)
+    with access.plainly():
+        make_topics(",".join(access.bootstrap), security=access.security)
     before = ledger.configuration()
     # First, so that no worker meets a record of a bundle that it cannot find.
     ledger.store_bundle(bundle.hash, bundle.canonical)
     now_us = clock.now_us()
 
     def tell_logs() -> None:
-        log = KafkaLog(access.bootstrap, access.security, access.explain)
+        with access.plainly():
+            log = KafkaLog(access.bootstrap, access.security, access.explain)
         try:
             record = ConfigurationRecord(now_us, bundle.hash)
             log.append([(area, now_us, record) for area in bundle.associations])

@@ -9,7 +9,8 @@ kafka-python reads certificates of our own again at each connection; Faust and p
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -34,6 +35,10 @@ _FORBIDDEN = {
     "ClusterAuthorizationFailedError",
     "TransactionalIdAuthorizationFailedError",
 }
+
+
+class KafkaRefused(PlainError):
+    """Kafka cannot be reached, or does not let a program do its part."""
 
 
 class MqttLine(Protocol):
@@ -120,6 +125,16 @@ class KafkaAccess:
             mechanism=SCRAM,
             ssl_context=self.tls,
         )
+
+    @contextmanager
+    def plainly(self) -> Iterator[None]:
+        """Within it an error of Kafka's is one that says what to mend: for what a program does when it starts."""
+        try:
+            yield
+        except Exception as error:
+            if type(error).__module__.partition(".")[0] not in {"kafka", "aiokafka"}:
+                raise
+            raise KafkaRefused(self.explain(error)) from error
 
     def explain(self, error: BaseException) -> str:
         """Why Kafka does not do what was asked, in one line: what, where, how to mend it.

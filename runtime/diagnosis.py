@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import socket
 import ssl
+import struct
 
 from schemas.errors import plain
 
 _PATIENCE_S = 3.0
+_SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 _ALERT_S = 0.3
 """In TLS 1.3 a server refuses a client's certificate behind the handshake, with its first message."""
 
@@ -74,3 +76,23 @@ def _why_not_trusted(error: ssl.SSLCertVerificationError) -> str:
     if code in _UNKNOWN_AUTHORITY:
         return "its certificate is signed by an authority that we do not trust; is ca_file that of this deployment?"
     return f"its certificate does not hold: {error.verify_message}"
+
+
+def why_no_postgres(host: str, port: int, tls: ssl.SSLContext | None) -> str | None:
+    """As `why_no_line` for PostgreSQL, which speaks a word of its own before it encrypts.
+
+    Source: PostgreSQL's frontend/backend protocol, SSLRequest.
+    """
+    try:
+        with socket.create_connection((host, port), timeout=_PATIENCE_S) as bare:
+            if tls is None:
+                return None
+            bare.sendall(_SSL_REQUEST)
+            if bare.recv(1) != b"S":
+                return "it offers no encryption; switch ssl on there"
+            tls.wrap_socket(bare, server_hostname=host).close()
+            return None
+    except ssl.SSLError as error:
+        return why_no_encryption(error)
+    except OSError as error:
+        return f"it does not answer: {error.strerror or plain(error)}"

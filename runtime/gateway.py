@@ -65,10 +65,11 @@ class Gateway:
     ) -> None:
         settings = configuration.settings
         access = KafkaAccess.of(settings.brokers.kafka, environment)
-        make_topics(",".join(access.bootstrap), security=access.security)
+        with access.plainly():
+            make_topics(",".join(access.bootstrap), security=access.security)
+            self.log = KafkaLog(access.bootstrap, access.security, access.explain)
         self._bundle = configuration.bundle
         self._ledger = ledger
-        self.log = KafkaLog(access.bootstrap, access.security, access.explain)
         self._written = _LastWritten(self.log, clock)
         self.intake = Intake(
             self._written,

@@ -7,8 +7,9 @@ PostgreSQL  psycopg 3; many processes, fenced by epochs
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -49,9 +50,11 @@ class Database:
     ----------
     url
         A path of an SQLite file, or a SQLAlchemy URL of SQLite or PostgreSQL.
+    explain
+        What an error of a connection to PostgreSQL means for whoever mends it; None: the driver's own words.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, explain: Callable[[Exception], str] | None = None) -> None:
         self.url = normal_url(url)
         self.sqlite = make_url(self.url).get_backend_name() == "sqlite"
         self._lock = threading.RLock()
@@ -63,6 +66,8 @@ class Database:
             event.listen(self.engine, "begin", _begin)
         else:
             self.engine = create_engine(self.url, pool_size=8, pool_pre_ping=True)
+            if explain is not None:
+                event.listen(self.engine, "do_connect", partial(_connect, explain))
         self._writer: Engine = self.engine.execution_options(**{_WRITES: True})
 
     @contextmanager
@@ -120,6 +125,19 @@ class Database:
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
+
+
+def _connect(
+    explain: Callable[[Exception], str],
+    dialect: Any,
+    _record: Any,
+    arguments: Sequence[Any],
+    keywords: Mapping[str, Any],
+) -> Any:
+    try:
+        return dialect.connect(*arguments, **keywords)
+    except dialect.loaded_dbapi.OperationalError as error:
+        raise type(error)(explain(error)) from error
 
 
 def _durable(connection: Any, _record: Any) -> None:

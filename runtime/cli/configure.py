@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
-from alerting.ledger import Ledger
 from runtime.configuration.loading import load
 from runtime.configure import configure as put_in_force
-from runtime.surroundings import clock_of, ledger_url
+from runtime.database import open_ledger
+from runtime.surroundings import clock_of
 
 
 @click.command()
@@ -29,7 +29,7 @@ def configure(folder: Path) -> None:
             "fenghuo.yaml: brokers.kafka.bootstrap names no broker; without Kafka, `fenghuo run` takes a changed"
             " configuration when it starts"
         )
-    with Ledger.open(ledger_url(settings, os.environ)) as ledger:
+    with open_ledger(settings, os.environ) as ledger:
         outcome = put_in_force(configuration, ledger, clock_of(settings), os.environ)
     name = configuration.bundle.hash[:12]
     if not outcome.told:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import click
 
-from alerting.ledger import Ledger
 from runtime.cli.service import config_option, log_to_terminal, until_stopped
 from runtime.configuration.loading import load
+from runtime.database import open_ledger
 from runtime.shared_console import SharedConsole
-from runtime.surroundings import clock_of, ledger_url
+from runtime.surroundings import clock_of
 
 
 @click.command()
@@ -22,8 +22,8 @@ def console(folder: Path) -> None:
     Acts go into the topic `log`, and a worker judges them. Readings are refused: they go to a gateway.
     """
     log_to_terminal()
-    configuration = load(folder)
-    with Ledger.open(ledger_url(configuration.settings, os.environ)) as ledger:
+    configuration = load(folder, "console")
+    with open_ledger(configuration.settings, os.environ) as ledger:
         running = SharedConsole(configuration, ledger, clock_of(configuration.settings), os.environ)
         running.start()
         click.echo(f"烽火 console {running.server.url}")

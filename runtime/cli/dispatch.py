@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
-from alerting.ledger import Ledger
 from runtime.cli.service import config_option, health_option, log_to_terminal, telling_health, until_stopped
 from runtime.configuration.loading import load
 from runtime.connections import KafkaAccess
+from runtime.database import open_ledger
 from runtime.dispatching import Dispatching
 from runtime.kafkaacts import KafkaActs
-from runtime.surroundings import clock_of, ledger_url, mqtt_password
+from runtime.surroundings import clock_of, mqtt_password
 
 
 @click.command()
@@ -28,10 +28,10 @@ from runtime.surroundings import clock_of, ledger_url, mqtt_password
 def dispatch(folder: Path, name: str, health: tuple[str, int] | None) -> None:
     """Send what is due in the ledger of database.url through the channels of fenghuo.yaml, until stopped."""
     log_to_terminal()
-    configuration = load(folder)
+    configuration = load(folder, "dispatch")
     settings = configuration.settings
     clock, kafka = clock_of(settings), KafkaAccess.of(settings.brokers.kafka, os.environ)
-    with Ledger.open(ledger_url(settings, os.environ)) as ledger:
+    with open_ledger(settings, os.environ) as ledger:
         # An orange or red notice that reaches nobody enters the log, where the next contact is found.
         acts = KafkaActs(ledger, configuration.bundle, clock, kafka) if kafka.bootstrap else None
         running = Dispatching(

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import click
 
-from alerting.ledger import Ledger
 from runtime.cli.service import config_option, health_option, log_to_terminal, telling_health, until_stopped
 from runtime.configuration.loading import load
+from runtime.database import open_ledger
 from runtime.gateway import Gateway
-from runtime.surroundings import clock_of, ledger_url
+from runtime.surroundings import clock_of
 
 
 @click.command()
@@ -34,7 +34,7 @@ def gateway(folder: Path, name: str | None, health: tuple[str, int] | None) -> N
         raise click.ClickException(
             "fenghuo.yaml: brokers.kafka.bootstrap names no broker; name one, such as 127.0.0.1:9092"
         )
-    ledger = Ledger.open(ledger_url(configuration.settings, os.environ))
+    ledger = open_ledger(configuration.settings, os.environ)
     running = Gateway(
         configuration,
         ledger,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
-from kafka.errors import KafkaError
 
 from runtime.cli.service import config_option
 from runtime.configuration.loading import load
+from runtime.connections import KafkaAccess
 from runtime.topics import PARTITIONS, Standing, compare_topics, make_topics
 
 _DAY_MS = 86_400_000
@@ -29,16 +30,15 @@ def topics(folder: Path, partitions: int, check: bool) -> None:
 
     A topic that is there and differs is told and never changed; the exit status is then 1.
     """
-    bootstrap = ",".join(load(folder).settings.brokers.kafka.bootstrap)
+    kafka = KafkaAccess.of(load(folder, "topics").settings.brokers.kafka, os.environ)
+    bootstrap = ",".join(kafka.bootstrap)
     if not bootstrap:
         raise click.ClickException(
             "fenghuo.yaml: brokers.kafka.bootstrap names no broker; name one, such as 127.0.0.1:9092"
         )
-    try:
-        made = [] if check else make_topics(bootstrap, partitions)
-        standings = compare_topics(bootstrap, partitions)
-    except KafkaError as error:
-        raise click.ClickException(f"Kafka at {bootstrap}: {error or type(error).__name__}") from error
+    with kafka.plainly():
+        made = [] if check else make_topics(bootstrap, partitions, security=kafka.security)
+        standings = compare_topics(bootstrap, partitions, security=kafka.security)
     for one in standings:
         click.echo(_line(one, made=one.name in made))
     if any(one.faults for one in standings):

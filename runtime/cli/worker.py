@@ -10,11 +10,11 @@ from typing import Any
 
 import click
 
-from alerting.ledger import Ledger
 from runtime.cli.service import config_option, health_option, telling_health
 from runtime.configuration.loading import load
+from runtime.connections import KafkaAccess
+from runtime.database import open_ledger
 from runtime.faust_app import make_app
-from runtime.surroundings import ledger_url
 from runtime.topics import make_topics
 
 
@@ -24,22 +24,23 @@ from runtime.topics import make_topics
 @health_option
 def worker(folder: Path, verbose: bool, health: tuple[str, int] | None) -> None:
     """Run the pipelines of the association areas whose partitions this worker is given, until stopped."""
-    configuration = load(folder)
-    bootstrap = configuration.settings.brokers.kafka.bootstrap
-    if not bootstrap:
+    configuration = load(folder, "worker")
+    kafka = KafkaAccess.of(configuration.settings.brokers.kafka, os.environ)
+    if not kafka.bootstrap:
         raise click.ClickException(
             "fenghuo.yaml: brokers.kafka.bootstrap names no broker; name one, such as 127.0.0.1:9092"
         )
-    make_topics(",".join(bootstrap))
+    with kafka.plainly():
+        make_topics(",".join(kafka.bootstrap), security=kafka.security)
     member = threading.Event()
     with (
         telling_health(
             health, lambda: [] if member.is_set() else ["the group of workers has not let it in yet"]
         ),
-        Ledger.open(ledger_url(configuration.settings, os.environ)) as ledger,
+        open_ledger(configuration.settings, os.environ) as ledger,
         tempfile.TemporaryDirectory() as datadir,
     ):
-        app = make_app(configuration, ledger, Path(datadir))
+        app = make_app(configuration, ledger, Path(datadir), kafka=kafka)
 
         @app.on_partitions_assigned.connect  # type: ignore[arg-type]
         async def begin(_app: Any, assigned: Any, **_: Any) -> None:

@@ -119,5 +119,7 @@ class Kafka(Server):
             if configs:
                 wanted["configs"] = dict(configs)
             admin.create_topics({name: wanted})
+            # The controller's word comes before the brokers know of it.
+            admin.wait_for_topics([name])
         finally:
             admin.close()
