@@ -19,6 +19,10 @@ class Clock(Protocol):
         """Microseconds since 1970 UTC; never less than what it told before."""
         ...
 
+    def shown_at(self, machine_us: Micros) -> Micros:
+        """What it showed when the machine's clock showed `machine_us`, a little while ago."""
+        ...
+
     def seconds_until(self, moment: Micros) -> float:
         """How many of the machine's seconds pass until this clock shows `moment`; 0 where it is past."""
         ...
@@ -33,6 +37,9 @@ class MachineClock:
     def now_us(self) -> Micros:
         self._latest = max(self._latest, time.time_ns() // 1000)
         return self._latest
+
+    def shown_at(self, machine_us: Micros) -> Micros:
+        return machine_us
 
     def seconds_until(self, moment: Micros) -> float:
         return max(0, moment - self.now_us()) / SECOND
@@ -64,6 +71,9 @@ class SetClock:
         elapsed_us = (time.monotonic_ns() - self._began_ns) // 1000
         return self._starts_us + int(elapsed_us * self._rate)
 
+    def shown_at(self, machine_us: Micros) -> Micros:
+        return self.now_us() - int((time.time_ns() // 1000 - machine_us) * self._rate)
+
     def seconds_until(self, moment: Micros) -> float:
         return max(0, moment - self.now_us()) / self._rate / SECOND
 
@@ -75,6 +85,9 @@ class HandClock:
         self._now_us = starts_us
 
     def now_us(self) -> Micros:
+        return self._now_us
+
+    def shown_at(self, machine_us: Micros) -> Micros:
         return self._now_us
 
     def seconds_until(self, moment: Micros) -> float:

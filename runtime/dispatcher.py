@@ -25,6 +25,7 @@ from alerting.channels.base import Channel, ChannelReceipt, Message, Outcome, Re
 from alerting.channels.topics import AlertTopics
 from alerting.ledger import Claim, Ledger, LedgerError, Settlement
 from runtime.clock import Clock
+from runtime.hops import observe_hop
 from runtime.owed import AppendActs, OwedActs
 from runtime.receipts import ReceiptBook
 from runtime.retries import RetryPolicy, Verdict, judge
@@ -184,6 +185,9 @@ class Dispatcher:
 
     async def _send(self, claim: Claim) -> None:
         channel = self._channels[claim.notice.channel]
+        began_us = self._clock.now_us()
+        if claim.attempt == 1 and claim.notice.first_due_at is not None:
+            observe_hop("dispatched", to_micros(claim.notice.first_due_at), began_us)
         address = self._address_of(claim.notice.recipient, channel.name)
         if address is None:
             await self._settle(
@@ -209,6 +213,8 @@ class Dispatcher:
         except Exception:
             log.exception("notice.fault notice=%s channel=%s", claim.notice.id, channel.name)
             outcome = Unknown(Reason.FAULT)
+        if isinstance(outcome, Sent) and outcome.delivered:
+            observe_hop("delivered", began_us, self._clock.now_us())
         metrics.send_seconds.labels(channel.name).observe(time.monotonic() - began_s)
         try:
             await self._settle(claim, outcome, channel.repeatable)

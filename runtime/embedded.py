@@ -24,12 +24,14 @@ from runtime import metrics
 from runtime.acts import NOT_IN_THE_LOG, WAIT_S, association_of
 from runtime.association import PASSING_FAULTS, STOPPING_FAULTS, Association
 from runtime.clock import Clock
+from runtime.hops import TimedLedger, TimedLog, observe
 from runtime.intake import Intake
 from runtime.logstore import LogFull, LogStore
 from runtime.pipeline import Decisions
 from schemas.act import Act
 from schemas.bundle import Bundle
 from schemas.errors import plain
+from schemas.log import Positioned
 from schemas.times import DAY, HOUR, Micros
 
 _IDLE_S = 0.5
@@ -69,9 +71,11 @@ class EmbeddedEngine:
         self._waiting: dict[str, Future[Act]] = {}
         self.faults: dict[str, str] = {}
         """By association area: why it has stopped. Empty while all run."""
+        self._timed = TimedLog(self.log, clock)
+        timed_ledger = TimedLedger(self.ledger, clock, self._timed.logged_at)
         self.associations = {
             code: Association(
-                code, bundle, self.ledger, on_decisions=self._decided, on_dead=partial(self.log.bury, code)
+                code, bundle, timed_ledger, on_decisions=self._decided, on_dead=partial(self.log.bury, code)
             )
             for code in bundle.associations
         }
@@ -88,7 +92,7 @@ class EmbeddedEngine:
         self._logged = threading.Event()
         self._stopping = threading.Event()
         self._pruned_us: Micros = clock.now_us()
-        self.intake = Intake(self.log, self.ledger, bundle, clock, due=self._due, on_logged=self._logged.set)
+        self.intake = Intake(self._timed, self.ledger, bundle, clock, due=self._due, on_logged=self._logged.set)
         self._thread = threading.Thread(target=self._run, name="pipelines", daemon=True)
 
     def start(self) -> None:
@@ -188,9 +192,10 @@ class EmbeddedEngine:
 
     def _advance(self, association: Association) -> int:
         taken = 0
+        records: list[Positioned] = []
 
         def advance() -> int:
-            nonlocal taken
+            nonlocal taken, records
             records = self.log.read(association.code, association.position, _RECORDS)
             association.take(records)
             taken = len(records)
@@ -198,8 +203,9 @@ class EmbeddedEngine:
 
         self._guarded(association, advance)
         if taken:
-            lag_s = max(0, self.clock.now_us() - association.now) / 1e6
-            metrics.decision_seconds.observe(lag_s)
+            now_us = self.clock.now_us()
+            metrics.decision_seconds.observe(max(0, now_us - association.now) / 1e6)
+            observe(records, partial(self._timed.logged_at, association.code), now_us)
             metrics.records_total.inc(taken)
         return taken
 

@@ -50,6 +50,13 @@ relay_held = Gauge("fenghuo_relay_held", "Relay: readings held, not yet acknowle
 relay_held_bytes = Gauge("fenghuo_relay_held_bytes", "Relay: about how many bytes they take on the disk.")
 relay_full = Gauge("fenghuo_relay_full", "Relay: 1 while nothing more can be taken, else 0.")
 relay_connected = Gauge("fenghuo_relay_connected", "Relay: 1 while the engine's broker is there, else 0.")
+hop_seconds = Histogram(
+    "fenghuo_hop_seconds",
+    "From the hop before to this one, in the log's seconds: received, logged, decided (each record), dispatched,"
+    " delivered (each notice).",
+    ["hop"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600),
+)
 decision_seconds = Histogram(
     "fenghuo_decision_seconds",
     "From a record's log time to its decisions in the ledger, in the log's seconds.",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -16,8 +16,9 @@ from alerting import metrics
 from alerting.channels.base import ChannelReceipt
 from alerting.ledger import Ledger
 from runtime.clock import Clock
+from runtime.hops import observe_hop
 from schemas.notice import Receipt
-from schemas.times import from_micros
+from schemas.times import from_micros, to_micros
 
 log = logging.getLogger("fenghuo")
 
@@ -82,7 +83,19 @@ class ReceiptBook:
                     log.warning(
                         "receipt.unknown_notice channel=%s notice=%.60s", receipt.channel, receipt.notice
                     )
+            await self._observe([row for row, _ in rows])
         self._some.clear()
+
+    async def _observe(self, receipts: Collection[Receipt]) -> None:
+        """Count how long those took that these receipts say arrived."""
+        said = {(one.notice, to_micros(one.at)) for one in receipts if one.state != "failed"}
+        hops = await asyncio.to_thread(self._ledger.hops_of, [notice for notice, _ in said])
+        for notice, one in hops.items():
+            if one.dispatched_us is None or one.delivered_us is None:
+                continue
+            # Delivered by another of its parts, or before: counted then.
+            if (notice, one.delivered_us) in said:
+                observe_hop("delivered", one.dispatched_us, one.delivered_us)
 
     async def _known(self, receipts: list[ChannelReceipt]) -> list[ChannelReceipt]:
         """Those whose notice is known; the others are kept as early."""

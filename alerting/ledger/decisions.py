@@ -57,8 +57,8 @@ def write_findings(connection: Connection, area: str, position: int, findings: S
     add_once(connection, tables.findings, rows)
 
 
-def write_alerts(connection: Connection, area: str, position: int, alerts: Sequence[Alert]) -> None:
-    """Add alert versions that are not there yet."""
+def write_alerts(connection: Connection, area: str, position: int, alerts: Sequence[Alert]) -> bool:
+    """Add alert versions that are not there yet; whether there were any."""
     rows: list[Row] = []
     for alert in alerts:
         body = content(alert)
@@ -79,7 +79,7 @@ def write_alerts(connection: Connection, area: str, position: int, alerts: Seque
                 "body": body,
             }
         )
-    add_once(connection, tables.alerts, rows)
+    return bool(add_once(connection, tables.alerts, rows))
 
 
 def write_releases(connection: Connection, area: str, position: int, releases: Sequence[Release]) -> None:

@@ -7,7 +7,7 @@ from typing import Self
 
 from sqlalchemy import Connection
 
-from alerting.ledger import checkpoints, decisions, kept, outbox, owed, queries
+from alerting.ledger import checkpoints, decisions, hops, kept, outbox, owed, queries
 from alerting.ledger.composed import notices_of
 from alerting.ledger.database import Database
 from alerting.ledger.kept import Configured
@@ -34,15 +34,17 @@ class Ledger:
         self.database = database
 
     @classmethod
-    def open(cls, url: str) -> Self:
+    def open(cls, url: str, explain: Callable[[Exception], str] | None = None) -> Self:
         """Open a database and bring its schema to this release's.
 
         Parameters
         ----------
         url
             A path of an SQLite file (``state.db``), or a URL (``sqlite:///…``, ``postgresql://…``).
+        explain
+            What an error of a connection means for whoever mends it; it becomes the error's text.
         """
-        database = Database(url)
+        database = Database(url, explain)
         database.migrate()
         return cls(database)
 
@@ -69,8 +71,14 @@ class Ledger:
         acts: Sequence[Act] = (),
         *,
         epoch: int | None = None,
+        times: hops.DecisionTimes | None = None,
     ) -> None:
         """Write what an area's pipeline decided at a position of its log, in one transaction, each thing once.
+
+        Parameters
+        ----------
+        times
+            Kept beside alert versions that are new.
 
         Raises
         ------
@@ -84,7 +92,8 @@ class Ledger:
             if epoch is not None:
                 checkpoints.guard(connection, area, epoch)
             decisions.write_findings(connection, area, position, findings)
-            decisions.write_alerts(connection, area, position, alerts)
+            if decisions.write_alerts(connection, area, position, alerts) and times is not None:
+                hops.write(connection, area, position, times)
             decisions.write_releases(connection, area, position, releases)
             decisions.write_acts(connection, area, position, acts)
             decisions.write_notices(connection, area, position, notices)
@@ -375,6 +384,11 @@ class Ledger:
         """How many notices stand in each state, by channel."""
         with self.database.read() as connection:
             return queries.notice_counts(connection)
+
+    def hops_of(self, notices: Sequence[str]) -> dict[str, hops.Hops]:
+        """When each step of some notices happened, by their ids."""
+        with self.database.read() as connection:
+            return hops.of_notices(connection, notices)
 
     def told(self, alert: str) -> list[queries.Told]:
         """Who was told of a chain, and how that stands."""

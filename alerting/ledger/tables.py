@@ -131,6 +131,16 @@ notice_decisions = Table(
 )
 """What the log decided of a notice: one row when it is held, one when it is due."""
 
+decision_times = Table(
+    "decision_times",
+    metadata,
+    Column("association", String, primary_key=True),
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("logged_us", _MICROS),
+    Column("decided_us", _MICROS, nullable=False),
+)
+"""When what was decided at a position was decided, and its record logged: told by clocks, compared with no replay."""
+
 notice_states = Table(
     "notice_states",
     metadata,

@@ -1,11 +1,41 @@
-"""The demo's clock: stands while the night before is taken in, runs fast through the storm, then at its usual speed."""
+"""The demo's clocks: one that stands while the night before is taken in, runs fast through the storm, then at its usual speed;
+and one that many processes share, which runs at one speed.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from runtime.clock import Clock, HandClock, MachineClock, SetClock
 from schemas.times import SECOND, Micros
+
+
+class DemoClock(Clock, Protocol):
+    """A clock that also knows when the machine's came to a moment of it."""
+
+    def machine_s(self, moment: Micros) -> float:
+        """Seconds of the machine until a moment, from a beginning that is always the same."""
+        ...
+
+
+class SharedClock(SetClock):
+    """A clock of one pace, which other processes are told of and so show the same.
+
+    Parameters
+    ----------
+    starts_us, set_us
+        What it shows at which moment of the machine's, microseconds.
+    rate
+        Its seconds a second of the machine.
+    """
+
+    def __init__(self, starts_us: Micros, rate: float, set_us: Micros) -> None:
+        super().__init__(starts_us, rate, set_us)
+        self._first_us, self._pace = starts_us, rate
+
+    def machine_s(self, moment: Micros) -> float:
+        """Seconds of the machine from `set_us` until a moment; one before counts as that."""
+        return max(0, moment - self._first_us) / self._pace / SECOND
 
 
 class _Stretch(NamedTuple):
@@ -38,6 +68,9 @@ class PacedClock:
 
     def now_us(self) -> Micros:
         return self._clock.now_us()
+
+    def shown_at(self, machine_us: Micros) -> Micros:
+        return self._clock.shown_at(machine_us)
 
     def seconds_until(self, moment: Micros) -> float:
         return self._clock.seconds_until(moment)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
-from alerting.ledger import Ledger, UnknownSchema
+from alerting.ledger import Ledger, UnknownSchema, tables
 from alerting.ledger.database import MIGRATIONS, Database
 from alerting.ledger.tables import metadata
 
@@ -26,6 +27,24 @@ def test_there_is_one_head_and_it_is_the_written_one():
 def test_the_migrations_make_the_tables_of_the_code(url):
     with Ledger.open(url) as ledger, ledger.database.read() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003"])
+def test_a_database_of_each_earlier_revision_is_brought_to_this_one_with_what_it_holds(url, revision):
+    database = Database(url)
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with database.write() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+        connection.execute(tables.bundles.insert(), {"hash": "abc", "canonical": b"{}"})
+    database.close()
+    with Ledger.open(url) as ledger:
+        assert ledger.load_bundle("abc") == b"{}"
+        assert ledger.owed_acts() == 0
+        assert ledger.hops_of(["n-none"]) == {}
+        with ledger.database.read() as connection:
+            assert compare_metadata(MigrationContext.configure(connection), metadata) == []
 
 
 def test_a_database_of_a_later_release_is_refused_in_one_sentence(url):
