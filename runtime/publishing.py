@@ -10,12 +10,15 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+import msgspec
+
 from alerting.ledger import Ledger
 from runtime import metrics
 from runtime.pipeline import Decisions
 from runtime.topics import DEAD, FINDINGS, alerts_topic
 from schemas.alert import Alert, Status
 from schemas.area import TIERS
+from schemas.log import Dead
 
 log = logging.getLogger("fenghuo")
 
@@ -63,7 +66,7 @@ class Publishing:
 
     def bury(self, area: str, position: int, reason: str) -> None:
         """Let the reason why a record of an area's log is dead wait for its topic."""
-        self._later(DEAD, area, f"{position}: {reason}".encode())
+        self._later(DEAD, area, msgspec.json.encode(Dead(area, position, reason)))
 
     def _later(self, topic: str, key: str, value: bytes) -> None:
         self._unsent.append((topic, key, value))

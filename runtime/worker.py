@@ -22,7 +22,9 @@ from alerting.ledger import Fenced, Ledger
 from runtime import metrics
 from runtime.association import PASSING_FAULTS, Association
 from runtime.configuration.loading import Configuration
+from runtime.graveyard import Graveyard
 from runtime.publishing import Publishing, Send
+from schemas.bundle import Bundle
 from schemas.errors import plain
 from schemas.log import Positioned, read_record
 
@@ -40,13 +42,13 @@ class _Area:
     Attributes
     ----------
     association
-        None until it is opened, and after another worker has fenced it.
+        None until it is opened, and after another worker has fenced it; a graveyard where it is no area of ours to know.
     rests_until_s
         When it may be opened again, by the machine's running time.
     """
 
     partition: int
-    association: Association | None = None
+    association: Association | Graveyard | None = None
     rests_until_s: float = 0.0
     stopped: bool = False
 
@@ -161,6 +163,12 @@ class Worker:
                 for event in events
                 if event.message.offset + 1 > behind
             ]
+            if isinstance(area.association, Graveyard):
+                born = await asyncio.to_thread(area.association.bury_until_known, records)
+                if born is None:
+                    return None
+                bundle, records = born[0], list(born[1])
+                area.association = await asyncio.to_thread(self._association, code, bundle)
             await asyncio.to_thread(area.association.take, records)
             metrics.records_total.inc(len(records))
         except PASSING_FAULTS as error:
@@ -186,10 +194,15 @@ class Worker:
         log.critical("worker.area_stopped area=%s reason=%s: %s", code, type(error).__name__, plain(error))
         self._blocked.add(area.partition)
 
-    def _open(self, code: str) -> Association:
+    def _open(self, code: str) -> Association | Graveyard:
+        if code in self._bundle.associations or self._ledger.checkpoint_position(code):
+            return self._association(code, self._bundle)
+        return Graveyard(code, partial(self._publishing.bury, code), self._ledger.load_bundle)
+
+    def _association(self, code: str, bundle: Bundle) -> Association:
         return Association(
             code,
-            self._bundle,
+            bundle,
             self._ledger,
             on_decisions=self._publishing.say,
             on_dead=partial(self._publishing.bury, code),
@@ -202,7 +215,7 @@ class Worker:
                 await self._save(code, area, area.association, now=now)
         self._acknowledge()
 
-    async def _save(self, code: str, area: _Area, association: Association, *, now: bool) -> None:
+    async def _save(self, code: str, area: _Area, association: Association | Graveyard, *, now: bool) -> None:
         if not (now or association.checkpoint_is_due()) or not await self._publishing.try_to_send():
             return
         try:

@@ -8,18 +8,30 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy.exc import OperationalError
 
 from alerting.ledger import Ledger
 from runtime import worker as worker_module
+from runtime.topics import DEAD
 from runtime.worker import Worker
 from schemas.act import Act
-from schemas.log import ActRecord, Record, encode_record
+from schemas.alert import Status
+from schemas.area import Area, Tier
+from schemas.bundle import Bundle
+from schemas.log import ActRecord, ConfigurationRecord, Dead, Record, Tick, encode_record
 from schemas.times import from_micros
-from tests.runtime.test_translation import OLD, T, rain
+from tests.runtime.test_translation import T, rain, station
 
-A, B = "5119", "5120"
+A, B, C = "5119", "5120", "5121"
+CITIES = [Area(code, "市", Tier.CITY, None, 106.7, 31.9) for code in (A, B, C)]
+OLD = Bundle.of(
+    areas=[*CITIES, Area("511902", "区", Tier.COUNTY, A, 106.7, 31.9)],
+    stations=[station("R-1")],
+    policy={},
+    status=Status.TEST,
+)
 
 
 class Bench:
@@ -30,6 +42,7 @@ class Bench:
         self.generation = 1
         self.acked: list[int] = []
         self.published: list[str] = []
+        self.dead: list[Dead] = []
         self.kafka_is_away = False
         self.worker = self.new_worker()
 
@@ -37,10 +50,12 @@ class Bench:
         configuration: Any = SimpleNamespace(bundle=OLD)
         return Worker(configuration, self.ledger, self.publish, lambda: self.generation)
 
-    async def publish(self, topic: str, _key: str, _value: bytes) -> None:
+    async def publish(self, topic: str, _key: str, value: bytes) -> None:
         if self.kafka_is_away:
             raise TimeoutError
         self.published.append(topic)
+        if topic == DEAD:
+            self.dead.append(msgspec.json.decode(value, type=Dead))
 
     def event(self, offset: int, area: str = A, record: Record | None = None) -> Any:
         value = encode_record(rain(OLD, "R-1", at=T + offset) if record is None else record)
@@ -134,11 +149,11 @@ async def test_an_area_that_stops_acknowledges_nothing_and_holds_up_no_other(ben
     of_a_later_release = bench.event(1)
     of_a_later_release.message.value = b"\x02"
     await bench.worker.take([bench.event(0, B), of_a_later_release, bench.event(2, B)])
-    await bench.worker.take([bench.event(3, "5121"), bench.event(4, B)])
+    await bench.worker.take([bench.event(3, C), bench.event(4, B)])
     await bench.worker.checkpoint(now=True)
     assert bench.acked == [0]
     assert bench.ledger.load_checkpoint(B)[1] == 5
-    assert bench.ledger.load_checkpoint("5121")[1] == 4
+    assert bench.ledger.load_checkpoint(C)[1] == 4
 
 
 async def test_what_is_no_record_is_buried_acknowledged_and_changes_nothing(bench: Bench) -> None:
@@ -147,8 +162,51 @@ async def test_what_is_no_record_is_buried_acknowledged_and_changes_nothing(benc
     await bench.worker.take([bench.event(0), nothing, bench.act(2), foreign])
     await bench.worker.checkpoint(now=True)
     assert bench.acked == [0, 1, 2, 3]
-    assert bench.published.count("log.dead") == 2
+    assert [(one.area, one.position) for one in bench.dead] == [(A, 2), (A, 4)]
     assert bench.ledger.load_checkpoint(A)[1] == 4
+
+
+async def test_a_key_that_is_no_area_is_buried_and_holds_up_no_area(bench: Bench) -> None:
+    broken = bench.event(4, "")
+    broken.message.key, broken.message.value = None, b"x"
+    await bench.worker.take([bench.event(0), bench.event(1, "9999"), bench.act(2), bench.event(3), broken])
+    await bench.worker.checkpoint(now=True)
+    assert bench.acked == [0, 1, 2, 3, 4]
+    assert [(one.area, one.position) for one in bench.dead] == [("9999", 2), ("", 5)]
+    assert bench.dead[0].reason == "'9999' is no association area of the configuration"
+    assert "no log record: b'x'" in bench.dead[1].reason
+    assert bench.ledger.checkpoint_position("9999") == 0
+
+
+async def test_what_is_buried_is_acknowledged_when_its_reason_is_on_its_topic(bench: Bench) -> None:
+    bench.kafka_is_away = True
+    await bench.worker.take([bench.event(0, "9999")])
+    await bench.worker.checkpoint(now=True)
+    assert bench.acked == []
+    bench.kafka_is_away = False
+    await bench.worker.checkpoint()
+    assert bench.acked == [0]
+
+
+async def test_an_area_of_a_newer_configuration_begins_with_the_record_that_names_it(bench: Bench) -> None:
+    wider = Bundle.of(
+        areas=[*OLD.areas, Area("5122", "市", Tier.CITY, None, 106.7, 31.9)],
+        stations=list(OLD.stations),
+        policy={},
+        status=Status.TEST,
+    )
+    bench.ledger.store_bundle(wider.hash, wider.canonical)
+    naming = bench.event(1, "5122", ConfigurationRecord(T, wider.hash))
+    await bench.worker.take([bench.event(0, "5122", Tick(T)), naming, bench.event(2, "5122", Tick(T + 1))])
+    await bench.worker.checkpoint(now=True)
+    assert bench.acked == [0, 1, 2]
+    assert [one.position for one in bench.dead] == [1]
+    rows, position = bench.ledger.load_checkpoint("5122")
+    assert (rows["bundle"].decode(), position) == (wider.hash, 3)
+    bench.worker = bench.new_worker()  # one that knows only its own configuration, and the checkpoint
+    await bench.worker.take([bench.event(3, "5122", Tick(T + 2))])
+    await bench.worker.checkpoint(now=True)
+    assert bench.ledger.checkpoint_position("5122") == 4
 
 
 async def test_a_checkpoint_waits_for_the_topics(bench: Bench) -> None:
