@@ -1,12 +1,12 @@
 # Fenghuo: one command from a clone to anything. `make` alone prints what there is.
 # T= narrows tests and benchmarks, KEEP=1 keeps the demo's console up, SEEDS= and KILLS= size `make acceptance`
-# (tests read both from the environment; left out, they take 2 seeds and 10 kills).
+# (tests read both from the environment; left out, they take 2 seeds and 10 kills), SEEDS= also `make chaos`.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench docs fix lock golden reference acceptance core dev servers clean
+.PHONY: help demo test check bench docs fix lock golden reference acceptance chaos core dev servers clean
 
 BIN := .venv/bin
 export NO_MKDOCS_2_WARNING := 1
@@ -14,6 +14,8 @@ T ?= tests
 SEEDS ?= 10
 KILLS ?= 50
 WORKERS ?= 2
+# pytest's word for no test of that kind below T.
+NONE := [ $$? = 5 ]
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "%-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,7 +24,8 @@ demo: core  ## see it run (2 min): a simulated storm day as an exercise; KEEP=1 
 	@$(BIN)/fenghuo demo $(if $(KEEP),--keep,)
 
 test: dev servers  ## all tests against real servers, T=path for some; sets up what it needs
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not acceptance" $(T)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not acceptance and not alone" $(T) || $(NONE)
+	$(BIN)/python -m pytest -m alone $(T) || $(NONE)
 
 check: dev  ## lint, format, types, floors and purity, docs: changes nothing
 	@$(BIN)/ruff check .
@@ -49,7 +52,12 @@ reference: dev  ## write docs/reference/ again from the code
 	@$(BIN)/python -m docs.reference.generate
 
 acceptance: dev servers  ## all tests at full length: SEEDS=10 seeds of every scenario, KILLS=50 kills
-	@SEEDS=$(SEEDS) KILLS=$(KILLS) $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(T)
+	@export SEEDS=$(SEEDS) KILLS=$(KILLS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not alone" $(T) || $(NONE)
+	$(BIN)/python -m pytest -m alone $(T) || $(NONE)
+
+chaos: dev servers  ## break the Kafka deployment as seeds 1 to SEEDS=10 have it, 5 min each; keeps results, so run it again to go on
+	@$(BIN)/python -m tests.chaos --seeds $(SEEDS)
 
 lock: dev  ## make the hashed lock files again from pyproject.toml's ranges
 	@bash deploy/setup/lock.sh

@@ -28,6 +28,7 @@ java_here || packages+=(default-jre-headless)
 command -v mvn >/dev/null || packages+=(maven)
 command -v node >/dev/null || packages+=(nodejs)
 command -v npm >/dev/null || packages+=(npm)
+command -v ip >/dev/null || packages+=(iproute2)                        # tests/chaos cuts a line between two network namespaces
 [ ${#packages[@]} -eq 0 ] || apt_install "${packages[@]}"
 java_here || missing "the Java found is older than 17, which Kafka 4 asks for; install openjdk-17-jre-headless or newer"
 

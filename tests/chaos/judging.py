@@ -6,6 +6,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 Key = tuple[str, int]
@@ -54,6 +55,13 @@ class Decided:
             {f"{one['id']} v{one['version']}": _text(one) for one in alerts},
             {one["id"]: _text(_of_the_log(one)) for one in notices},
         )
+
+    def write(self, folder: Path) -> None:
+        """Keep it as files, for whoever looks into a difference."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("findings", "alerts", "notices"):
+            rows: Rows = getattr(self, name)
+            (folder / f"{name}.jsonl").write_text("".join(f"{text}\n" for text in rows.values()))
 
     def chains(self, *, without: Collection[str] = ()) -> Counter[Chain]:
         """Chains by hazard, area and highest level; `without`: hazards that are left out."""

@@ -32,6 +32,7 @@ from tests.chaos.storm import BEGINS, ENDS, Storm, make_storm
 
 STARTING_S = 45.0
 """Between the programs' start and the first reading; the clock runs through it."""
+_PART = 1000
 PLAYS_S = (ENDS - BEGINS).total_seconds() / RATE
 
 
@@ -99,9 +100,10 @@ def _judged(
 ) -> Result:
     bundle = load(deployment.config).bundle
     stations = zip(bundle.stations, bundle.associations_of_station, strict=True)
-    logged, undecided = _logged(logs, bundle)
     acknowledged = publisher.acknowledged if faults else publisher.acknowledged | publisher.taken
     actual, expected = in_the_ledger(deployment.ledger), in_files(folder / "replayed")
+    actual.write(folder / "decided")
+    logged, undecided = _logged(logs, bundle)
     different = undecided + differences(expected, actual)
     if not faults:
         different += chain_differences(in_files(folder / "from-readings").chains(), actual.chains())
@@ -141,7 +143,8 @@ def _logged(logs: Sequence[Path], bundle: Bundle) -> tuple[dict[str, set[Key]], 
     undecided = []
     for path in logs:
         with contextlib.closing(LogFileReader(path)) as file:
-            found[file.head.area] = keys_in((record for _, record in file.records()), bundle)
+            records = (record for part in file.parts(_PART) for _, record in part)
+            found[file.head.area] = keys_in(records, bundle)
             assert file.end is not None
             if file.end.decided < file.end.last:
                 undecided.append(
