@@ -1,19 +1,21 @@
 """The pipeline of one association area: the stages in order, and the order in which they are given the log.
 
 In      records of the log
-Out     `Decisions`: findings, alerts, notices, releases, judged acts
+Out     `Decisions`: findings, alerts, notices, releases, judged acts, and what other areas are to know
 State   the stages' rows, each under `<stage>/<key>`; of its own the ids of acts and forwarded findings met
 
     quality -> station stages -> network stages -> lifecycle -> routing
 
 What comes out depends on the records alone: rows of a packet are given in one piece only as far as no stage
 has a due among them, and what is found is handed on row by row (EXACT, rules 3 and 5).
+
+What concerns another association area is not decided here: a finding about one station counts where the station stands,
+one about a place where the place lies, a quake where its chain is kept (EXACT, rule 18).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,84 +28,26 @@ from detectors.flash_flood import FlashFlood
 from detectors.landslide import LandslidePoint
 from detectors.rain import RainSignal
 from detectors.seismic.event import SeismicEvent
+from detectors.seismic.keeper import Keeper
 from detectors.seismic.pick import SeismicPick
 from detectors.silence import Silence
 from ingest.quality import Quality
 from runtime.configuration.policy import Policy
+from runtime.decisions import Decisions
+from runtime.met import Met
 from runtime.translation import Translation
 from schemas.act import Act
 from schemas.alert import Alert, Release
 from schemas.bundle import Bundle
-from schemas.finding import Finding
+from schemas.finding import Finding, Forward
+from schemas.hazard import Hazard
 from schemas.log import ActRecord, ConfigurationRecord, FindingRecord, Record, Tick
 from schemas.notice import Notice
 from schemas.packet import Packet
-from schemas.stage import Emitted, NetworkStage, StationStage, UnknownState
-from schemas.times import DAY, MINUTE, Micros
+from schemas.stage import Emitted, NetworkStage, StationStage
+from schemas.times import MINUTE, Micros
 
-_MET_FOR_US = 30 * DAY
-"""How long an act's or a forwarded finding's id is remembered; a repeat comes within minutes."""
-
-
-@dataclass(slots=True)
-class Decisions:
-    """What the pipeline decided, each list in the order of the log."""
-
-    findings: list[Finding] = field(default_factory=list)
-    alerts: list[Alert] = field(default_factory=list)
-    notices: list[Notice] = field(default_factory=list)
-    releases: list[Release] = field(default_factory=list)
-    acts: list[Act] = field(default_factory=list)
-
-    def __bool__(self) -> bool:
-        return bool(self.findings or self.alerts or self.notices or self.releases or self.acts)
-
-
-class _Met:
-    """Ids that came already, so that a repeat counts once; a part of the pipeline's own state."""
-
-    name = "met"
-    state_version = 1
-
-    def __init__(self) -> None:
-        self._at: dict[str, Micros] = {}
-        self._unsaved: dict[str, bytes | None] = {}
-        self._handed: dict[str, bytes | None] = {}
-
-    def first(self, key: str, now: Micros) -> bool:
-        """Whether `key` comes for the first time; remembers it."""
-        if key in self._at:
-            return False
-        self._at[key] = now
-        self._unsaved[key] = bytes([self.state_version]) + now.to_bytes(8, "little", signed=True)
-        for old in [k for k, at in self._at.items() if at < now - _MET_FOR_US]:
-            del self._at[old]
-            self._unsaved[old] = None
-        return True
-
-    def changed(self) -> Mapping[str, bytes | None]:
-        self._handed = dict(self._unsaved)
-        return self._handed
-
-    def saved(self, token: Any) -> None:
-        del token
-        self._unsaved = {
-            k: v for k, v in self._unsaved.items() if k not in self._handed or self._handed[k] != v
-        }
-
-    def state(self) -> Mapping[str, bytes]:
-        return {
-            k: bytes([self.state_version]) + at.to_bytes(8, "little", signed=True)
-            for k, at in self._at.items()
-        }
-
-    def restore(self, state: Mapping[str, bytes]) -> None:
-        for key, value in state.items():
-            if value[0] != self.state_version:
-                raise UnknownState(
-                    f"met: state of version {value[0]}, this release reads {self.state_version}"
-                )
-            self._at[key] = int.from_bytes(value[1:], "little", signed=True)
+__all__ = ["Decisions", "Pipeline"]
 
 
 class Pipeline:
@@ -125,7 +69,7 @@ class Pipeline:
         self.association = association
         self.now: Micros = -(2**62)
         self._bundles = bundles
-        self._met = _Met()
+        self._met = Met()
         self._unsaved: dict[str, bytes | None] = {}
         """Rows that stages of an earlier configuration had changed and no checkpoint holds."""
         self._handed: dict[str, bytes | None] = {}
@@ -133,6 +77,7 @@ class Pipeline:
 
     def _build(self, bundle: Bundle) -> None:
         policy = Policy.model_validate(bundle.policy)
+        bundle = bundle.seen_from(self.association)
         self.bundle = bundle
         self._translation = Translation(bundle, self._bundles)
         self._quality = Quality(policy.quality, bundle)
@@ -143,10 +88,12 @@ class Pipeline:
             FireSighting(policy.fire, bundle),
             Silence(policy.silence, bundle),
         ]
+        self._keeper = Keeper(policy.seismic, bundle)
         self._networks: list[NetworkStage] = [
             FlashFlood(policy.flash_flood, bundle),
             SeismicEvent(policy.seismic, bundle),
             FireFix(policy.fire, bundle),
+            self._keeper,
         ]
         self._lifecycle = Lifecycle(policy.lifecycle, bundle)
         self._routing = Routing(policy.routing, bundle)
@@ -186,6 +133,20 @@ class Pipeline:
         out
             Receives what they lead to. The result is that of giving the rows one by one in the common order.
         """
+        for _ in self.walk(packets, orders, out):
+            pass
+
+    def walk(
+        self, packets: Sequence[Packet], orders: Sequence[NDArray[Any]], out: Decisions
+    ) -> Iterator[int]:
+        """`process_packets` step by step, for who has something to give in between.
+
+        Yields
+        ------
+        int
+            The place of the row whose consequences come next; those of all rows before it are in `out`. Records of a
+            log time no later than that row's may be given to `process` before the next step.
+        """
         packets, orders = self._translation.translate(packets, orders)
         total = sum(len(packet) for packet in packets)
         if total == 0:
@@ -196,6 +157,7 @@ class Pipeline:
         log_us = np.maximum.accumulate(np.maximum(received, self.now))
         start = 0
         while start < total:
+            yield start
             self._advance(int(log_us[start]), out)
             dues = [
                 due for stage in self._stages[: self._first_network] if (due := stage.next_due()) is not None
@@ -203,10 +165,10 @@ class Pipeline:
             # A row may give a stage its first due, which lies no earlier than the next full minute: look again there.
             minute = (int(log_us[start]) // MINUTE + 1) * MINUTE
             stop = int(np.searchsorted(log_us, min([*dues, minute]), side="left"))
-            self._process_span(packets, orders, log_us, start, stop, out)
+            yield from self._walk_span(packets, orders, log_us, start, stop, out)
             start = stop
 
-    def _process_span(
+    def _walk_span(
         self,
         packets: Sequence[Packet],
         orders: Sequence[NDArray[Any]],
@@ -214,7 +176,7 @@ class Pipeline:
         start: int,
         stop: int,
         out: Decisions,
-    ) -> None:
+    ) -> Iterator[int]:
         found: list[tuple[int, int, Any]] = []
         for packet, order in zip(packets, orders, strict=True):
             low, high = np.searchsorted(order, (start, stop))
@@ -229,14 +191,25 @@ class Pipeline:
                 if assessed.kind in stage.kinds:
                     found += [(int(places[e.row]), depth, e.item) for e in stage.process(assessed, now)]
         found.sort(key=lambda entry: entry[:2])
+        behind = start
         for place, depth, item in found:
-            now = int(log_us[place])
-            self._tick_until(now, self._first_network, out)
-            self.now = now
-            self._hand_on(item, depth, now, out)
+            yield from self._walk_dues(log_us, behind, place, out)
+            yield place
+            behind = place
+            self.now = int(log_us[place])
+            self._hand_on(item, depth, self.now, out)
         # Rows that showed nothing move time for the stages behind all the same.
-        self._tick_until(int(log_us[stop - 1]), self._first_network, out)
+        yield from self._walk_dues(log_us, behind, stop - 1, out)
         self.now = int(log_us[stop - 1])
+
+    def _walk_dues(
+        self, log_us: NDArray[np.int64], behind: int, place: int, out: Decisions
+    ) -> Iterator[int]:
+        """Tick the network stages and those behind up to a row's time, each due at the first row that reaches it."""
+        moment = int(log_us[place])
+        while (due := self._first_due(self._first_network)[0]) is not None and due <= moment:
+            yield max(behind, int(np.searchsorted(log_us, due, side="left")))
+            self._tick_until(due, self._first_network, out)
 
     def _process_other(self, record: Any, out: Decisions) -> None:
         if isinstance(record, Tick):
@@ -245,12 +218,21 @@ class Pipeline:
             self._configure(record.bundle)
         elif isinstance(record, FindingRecord):
             finding = record.model()
-            if self._met.first(f"finding/{finding.id}", self.now):
-                self._hand_on(finding, len(self._stages) - 3, self.now, out)
+            if self._met.first(f"finding/{finding.id}", self.now, record.finding):
+                self._take_forwarded(finding, out)
         elif isinstance(record, ActRecord):
             act = record.model()
             if self._met.first(f"act/{act.id}", self.now):
                 self._judge(act, out)
+
+    def _take_forwarded(self, finding: Finding, out: Decisions) -> None:
+        """Decide on what another area found. It is that one's finding, and goes no further than here."""
+        heard: Finding | None = finding
+        if finding.hazard is Hazard.EARTHQUAKE:
+            heard = self._keeper.forwarded(finding, self.now)
+        if heard is not None:
+            for alert in self._lifecycle.process(heard, self.now):
+                self._route(alert, self.now, out)
 
     def _judge(self, act: Act, out: Decisions) -> None:
         judged, decided = self._routing.act(act, self.now)
@@ -292,17 +274,22 @@ class Pipeline:
 
     def _tick_until(self, moment: Micros, first_stage: int, out: Decisions) -> None:
         while True:
-            due: Micros | None = None
-            at = 0
-            for index in range(first_stage, len(self._stages)):
-                candidate = self._stages[index].next_due()
-                if candidate is not None and (due is None or candidate < due):
-                    due, at = candidate, index
+            due, at = self._first_due(first_stage)
             if due is None or due > moment:
                 return
             self.now = max(self.now, due)
             for item in self._stages[at].tick(due):
                 self._hand_on(item, at, due, out)
+
+    def _first_due(self, first_stage: int) -> tuple[Micros | None, int]:
+        """The earliest due of a stage and those behind it, and whose it is: in a tie the first stage's."""
+        due: Micros | None = None
+        at = 0
+        for index in range(first_stage, len(self._stages)):
+            candidate = self._stages[index].next_due()
+            if candidate is not None and (due is None or candidate < due):
+                due, at = candidate, index
+        return due, at
 
     # --- findings on -------------------------------------------------------------------------------------------
 
@@ -316,16 +303,31 @@ class Pipeline:
         if isinstance(item, Notice | Release):
             self._keep([item], out)
             return
+        if isinstance(item, Finding | Forward):
+            self._decide_on(item, depth, now, out)
+            return
         first = max(depth + 1, self._first_network) - self._first_network
-        if isinstance(item, Finding):
-            out.findings.append(item)
         for number, stage in enumerate(self._networks[first:], start=first):
             if isinstance(item, stage.takes):
                 for result in stage.process(item, now):
                     self._hand_on(result, self._first_network + number, now, out)
-        if isinstance(item, Finding):
-            for alert in self._lifecycle.process(item, now):
-                self._route(alert, now, out)
+
+    def _decide_on(self, found: Finding | Forward, depth: int, now: Micros, out: Decisions) -> None:
+        """Give a finding to the lifecycle, or to the association area whose it is."""
+        finding = found.finding if isinstance(found, Forward) else found
+        # A border station's readings stand in several logs; what is said of it alone is its own area's to say.
+        if depth < self._first_network and self.bundle.home_of(finding.stations[0]) != self.association:
+            if finding.hazard is Hazard.STATION:
+                self._lifecycle.note(finding)
+            return
+        out.findings.append(finding)
+        if depth >= self._first_network and finding.hazard is Hazard.EARTHQUAKE:
+            found = self._keeper.found(finding, now)
+        if isinstance(found, Forward):
+            out.forwards.append(found)
+            return
+        for alert in self._lifecycle.process(found, now):
+            self._route(alert, now, out)
 
     def _route(self, alert: Alert, now: Micros, out: Decisions) -> None:
         out.alerts.append(alert)

@@ -6,6 +6,7 @@ in every log names it. Addresses and posts of recipients are not in it.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Iterable, Mapping
 from functools import cached_property
@@ -41,6 +42,8 @@ class Bundle:
         The bytes that are stored, logged and exported.
     policy
         The sections of policy.yaml with every default filled in; each room turns its own into its model.
+    association
+        The association area whose pipeline reads it (`seen_from`); the first where nobody has said.
     """
 
     def __init__(self, canonical: bytes) -> None:
@@ -55,6 +58,13 @@ class Bundle:
         self.policy: Mapping[str, Any] = content.policy
         self.roster = content.roster
         self.feeds = content.feeds
+        self.association = self.associations[0] if len(self.areas) else ""
+
+    def seen_from(self, association: str) -> Bundle:
+        """The same configuration for the stages of one association area's pipeline."""
+        seen = copy.copy(self)
+        seen.association = association
+        return seen
 
     @classmethod
     def of(
@@ -87,6 +97,28 @@ class Bundle:
         """Codes of the association areas, sorted: the areas of that tier, or the tops where there is none."""
         codes = {area.code for area in self.areas if area.tier is self.association_tier}
         return tuple(sorted(codes or {self.areas.top(area.code) for area in self.areas}))
+
+    @property
+    def mark(self) -> str:
+        """What tells this pipeline's ids of quakes and fires from those that another's log gives the same ones.
+
+        The code of its association area; empty where there is only one, and nothing to tell apart.
+        """
+        return self.association if len(self.associations) > 1 else ""
+
+    def is_ours(self, area: str) -> bool:
+        """Whether an area belongs to the association area whose pipeline reads this."""
+        return self.association_of(area) == self.association
+
+    def hears(self, station: str, association: str) -> bool:
+        """Whether a station's readings enter an association area's log; False for one that there is not."""
+        row = self.stations.row_of.get(station)
+        return row is not None and association in self.associations_of_station[row]
+
+    def home_of(self, station: str) -> str | None:
+        """The association area that a station stands in; None for one that there is not."""
+        row = self.stations.row_of.get(station)
+        return None if row is None else self.associations_of_station[row][0]
 
     def association_of(self, area: str) -> str:
         """The association area that an area belongs to: above it where it is lower, else the first within it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -42,6 +42,22 @@ class Finding(BaseModel):
         return to_micros(self.observed_at)
 
 
+class Forward(NamedTuple):
+    """A finding that another association area is to know: to be appended to that area's log.
+
+    Attributes
+    ----------
+    area
+        Code of the association area.
+    at_us
+        Log time at which it was found.
+    """
+
+    area: str
+    finding: Finding
+    at_us: Micros
+
+
 def make_finding(
     *,
     hazard: Hazard,
@@ -55,6 +71,7 @@ def make_finding(
     subject: str,
     against: tuple[str, ...] = (),
     position: tuple[float, float] | None = None,
+    mark: str = "",
 ) -> Finding:
     """A finding with its id.
 
@@ -67,9 +84,11 @@ def make_finding(
         The lifecycle keeps one level for each (detector, subject) and takes the highest.
     evidence
         Already rounded to the digits of its units.
+    mark
+        See `schemas.bundle.Bundle.mark`; only where several association areas could find the same thing.
     """
     return Finding(
-        id=finding_id(detector, hazard, area, stations, level, observed_us, number),
+        id=finding_id(detector, hazard, area, stations, level, observed_us, number, mark),
         hazard=hazard,
         detector=detector,
         level=int(level),

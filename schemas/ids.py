@@ -21,10 +21,26 @@ def hashed(prefix: str, *parts: str | int | Iterable[str]) -> str:
 
 
 def finding_id(
-    detector: str, hazard: str, area: str, stations: Iterable[str], level: int, observed_us: int, number: int
+    detector: str,
+    hazard: str,
+    area: str,
+    stations: Iterable[str],
+    level: int,
+    observed_us: int,
+    number: int,
+    mark: str = "",
 ) -> str:
-    """Id of a finding; `number` is the running number that the detector keeps for that subject."""
-    return hashed("f", detector, hazard, area, stations, level, observed_us, number)
+    """Id of a finding.
+
+    Parameters
+    ----------
+    number
+        The running number that the detector keeps for that subject.
+    mark
+        The association area whose log led to it, where another's could lead to the same of its own.
+    """
+    marked = (mark,) if mark else ()
+    return hashed("f", detector, hazard, area, stations, level, observed_us, number, *marked)
 
 
 def chain_id(hazard: str, area: str, origin: str, status: str, opened_by: str) -> str:

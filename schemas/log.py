@@ -13,7 +13,7 @@ import numpy as np
 
 from schemas.act import Act
 from schemas.errors import PlainError
-from schemas.finding import Finding
+from schemas.finding import Finding, Forward
 from schemas.packet import COLUMNS, COMMON, NOT_EVALUATED, PARTS, Packet
 from schemas.times import Micros
 
@@ -52,6 +52,11 @@ class FindingRecord(msgspec.Struct, frozen=True, tag="finding"):
 
     at_us: Micros
     finding: bytes
+
+    @classmethod
+    def of(cls, forward: Forward) -> FindingRecord:
+        """The record that brings a finding to another area's log."""
+        return cls(forward.at_us, forward.finding.model_dump_json().encode())
 
     def model(self) -> Finding:
         """The finding itself."""

@@ -1,6 +1,7 @@
 """Chains: what the lifecycle remembers of one alert from its first issue to its end, and as bytes.
 
-State   one row a chain, key `c/<chain id>`; one row a muted station, key `m/<station>`; layout 1
+State   one row a chain, key `c/<chain id>`; one row a muted station, key `m/<station>`; one a station without data that
+        stands in another association area, key `s/<station>`; layout 1
 """
 
 from __future__ import annotations
@@ -131,6 +132,12 @@ class Mute(msgspec.Struct):
     by: str
 
 
+class Sick(msgspec.Struct):
+    """A station of another association area, and since when its data are missing, by detector and subject."""
+
+    since_us: dict[str, Micros]
+
+
 def standing_name(detector: str, subject: str) -> str:
     """The key of a standing within its chain."""
     return f"{detector}\x1f{subject}"
@@ -139,9 +146,10 @@ def standing_name(detector: str, subject: str) -> str:
 _ENCODER = msgspec.msgpack.Encoder()
 _CHAIN = msgspec.msgpack.Decoder(Chain)
 _MUTE = msgspec.msgpack.Decoder(Mute)
+_SICK = msgspec.msgpack.Decoder(Sick)
 
 
-def to_bytes(row: Chain | Mute) -> bytes:
+def to_bytes(row: Chain | Mute | Sick) -> bytes:
     """A row of state, its version first."""
     return bytes([STATE_VERSION]) + _ENCODER.encode(row)
 
@@ -154,6 +162,11 @@ def chain_of(data: bytes) -> Chain:
 def mute_of(data: bytes) -> Mute:
     """A mute from its row."""
     return _MUTE.decode(_body(data))
+
+
+def sick_of(data: bytes) -> Sick:
+    """A station without data from its row."""
+    return _SICK.decode(_body(data))
 
 
 def _body(data: bytes) -> memoryview:

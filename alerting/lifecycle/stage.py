@@ -2,7 +2,8 @@
 
 In      findings, acts, ticks of log time
 Out     `Alert` versions, acts with their outcome
-State   one row a chain (`c/<chain id>`), one a muted station (`m/<station>`); layout 1
+State   one row a chain (`c/<chain id>`), one a muted station (`m/<station>`), one a station without data that another
+        association area tells of (`s/<station>`); layout 1
 
 A level rises at once. It falls when the detectors say so, who have applied the hold. Nothing else lowers it:
 what is silent is extended before it runs out (EXACT, rule 8).
@@ -20,10 +21,12 @@ from alerting.lifecycle.chain import (
     STATE_VERSION,
     Chain,
     Mute,
+    Sick,
     Standing,
     Words,
     chain_of,
     mute_of,
+    sick_of,
     standing_name,
     to_bytes,
 )
@@ -63,6 +66,7 @@ class Lifecycle:
         self.versions = Versions(parameters, bundle)
         self.chains: dict[str, Chain] = {}
         self.mutes: dict[str, Mute] = {}
+        self._sick: dict[str, Sick] = {}
         self._newest: dict[tuple[str, str, str, str, str], str] = {}
         self._rows = ChangedRows(self._encode)
         self._dues = Dues()
@@ -96,6 +100,19 @@ class Lifecycle:
         elif not news and self.versions.covered(chain) == chain.areas:
             return []
         return [self._say(chain, finding, now)]
+
+    def note(self, finding: Finding) -> None:
+        """Take the fault of a border station, told where it stands: here it only says since when data are missing."""
+        (station,) = finding.stations
+        name = standing_name(finding.detector, finding.subject)
+        since = dict(self._sick[station].since_us) if station in self._sick else {}
+        since.pop(name, None)
+        if finding.level and _is_without_data(finding):
+            since[name] = _since_us(finding)
+        self._sick[station] = Sick(since)
+        if not since:
+            del self._sick[station]
+        self._rows.touch(f"s/{station}")
 
     def _key(self, finding: Finding) -> tuple[str, str, str, str, str]:
         own = ""
@@ -194,9 +211,10 @@ class Lifecycle:
 
     def _sick_since_us(self, station: str) -> Micros | None:
         chain = self.newest((Hazard.STATION, "", Origin.DETECTOR, self.bundle.status, station))
-        if chain is None:
-            return None
-        return min((_since_us(s) for s in chain.standing.values() if _is_without_data(s)), default=None)
+        since = list(self._sick[station].since_us.values()) if station in self._sick else []
+        if chain is not None:
+            since += [_since_us(s) for s in chain.standing.values() if _is_without_data(s)]
+        return min(since, default=None)
 
     def _muted(self, chain: Chain, now: Micros) -> bool:
         mute = self.mutes.get(chain.key[4]) if chain.hazard is Hazard.STATION else None
@@ -296,7 +314,8 @@ class Lifecycle:
 
     def _encode(self, key: str) -> bytes | None:
         kind, _, own = key.partition("/")
-        row = self.chains.get(own) if kind == "c" else self.mutes.get(own)
+        kept: Mapping[str, Mapping[str, Chain | Mute | Sick]] = {"c": self.chains, "m": self.mutes, "s": self._sick}
+        row = kept[kind].get(own)
         return None if row is None else to_bytes(row)
 
     def changed(self) -> Mapping[str, bytes | None]:
@@ -316,6 +335,8 @@ class Lifecycle:
             elif key.startswith("m/"):
                 self.mutes[key[2:]] = mute_of(data)
                 self._dues.set(key, self.mutes[key[2:]].until_us)
+            elif key.startswith("s/"):
+                self._sick[key[2:]] = sick_of(data)
         for chain in sorted(self.chains.values(), key=lambda c: c.nth):
             self._newest[chain.key] = chain.id
             self._dues.set(f"c/{chain.id}", self._chain_due(chain))
@@ -323,6 +344,7 @@ class Lifecycle:
     def state(self) -> Mapping[str, bytes]:
         """All rows."""
         rows = {f"c/{chain.id}": to_bytes(chain) for chain in self.chains.values()}
+        rows |= {f"s/{station}": to_bytes(sick) for station, sick in self._sick.items()}
         return rows | {f"m/{station}": to_bytes(mute) for station, mute in self.mutes.items()}
 
 
@@ -339,10 +361,10 @@ def _counts(finding: Finding, before: Standing) -> bool:
     return finding.level > before.level and finding.hazard is not Hazard.EARTHQUAKE
 
 
-def _is_without_data(standing: Standing) -> bool:
-    return standing.detector == "silence" or standing.evidence.get("flag") in _BAD_DATA
+def _is_without_data(fault: Standing | Finding) -> bool:
+    return fault.detector == "silence" or fault.evidence.get("flag") in _BAD_DATA
 
 
-def _since_us(standing: Standing) -> Micros:
-    since = standing.evidence.get("since")
-    return to_micros(datetime.fromisoformat(since)) if isinstance(since, str) else standing.observed_us
+def _since_us(fault: Standing | Finding) -> Micros:
+    since = fault.evidence.get("since")
+    return to_micros(datetime.fromisoformat(since)) if isinstance(since, str) else fault.observed_us

@@ -42,8 +42,15 @@ class Versions:
         self._places = Places(bundle.areas, bundle.stations)
 
     def lift(self, hazard: Hazard, area: str) -> str:
-        """The chain's area for a finding at `area`; the finding's own where that already lies higher."""
-        return self._bundle.areas.at_tier(area, self._policy.chain_tier[hazard]) or area
+        """The chain's area for a finding at `area`; the finding's own where that already lies higher.
+
+        A quake's chain alone is wider than the association area that decides on it: of anything else the next
+        association area has a chain of its own.
+        """
+        areas, ours = self._bundle.areas, self._bundle.association
+        lifted = areas.at_tier(area, self._policy.chain_tier[hazard]) or area
+        wider = hazard is not Hazard.EARTHQUAKE and lifted != ours and areas.contains(lifted, ours)
+        return ours if wider and areas.contains(ours, area) else lifted
 
     def issuer(self, hazard: Hazard, area: str) -> str:
         """Whose warning a chain of that hazard in that area is."""
@@ -73,10 +80,18 @@ class Versions:
                 continue
             if chain_tier is Tier.COUNTY:
                 codes.add(areas.at_tier(standing.area, Tier.TOWNSHIP) or standing.area)
+            if chain.hazard is Hazard.EARTHQUAKE:
+                codes.update(self._other_cities(standing, chain.area))
             if chain.hazard in _THREATENS_WHAT_IT_WATCHES:
                 codes.update(self._watched(standing))
         codes.discard(chain.area)
         return (chain.area, *sorted(codes))
+
+    def _other_cities(self, standing: Standing, area: str) -> set[str]:
+        """Tops of the areas that a quake reaches beside that of its chain."""
+        areas = self._bundle.areas
+        reached = {areas.top(code) for code in standing.evidence.get("areas", ()) if code in areas}
+        return reached - {areas.top(area)}
 
     def _watched(self, standing: Standing) -> list[str]:
         stations = self._bundle.stations

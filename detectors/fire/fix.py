@@ -20,7 +20,7 @@ from detectors.fire.parameters import FireParameters
 from detectors.fire.sighting import Sighting
 from schemas.area import Area, Tier
 from schemas.bundle import Bundle
-from schemas.finding import Finding, make_finding
+from schemas.finding import Finding, Forward, make_finding
 from schemas.hazard import Hazard
 from schemas.times import Micros, seconds
 
@@ -43,6 +43,8 @@ class _Fire(msgspec.Struct):
     """Fixes in a row in another township."""
     said: int
     """Findings made of it."""
+    forwarded: bool = False
+    """Whether the association area in which it now lies was told of it."""
 
     @property
     def subject(self) -> str:
@@ -55,6 +57,9 @@ class FireFix:
     A sighting joins the fire that its bearing passes; else it is crossed with every other standing sighting of
     another camera, and the crossing with the smallest ellipse is a new fire. The fire stands one level above its
     highest sighting, and is over when the last of its sightings is.
+
+    Of several association areas the one that it lies in speaks of a fire. Another that hears cameras which that one does
+    not hear forwards it; else it stays silent, for the other sees as much.
     """
 
     name = "fire.fix"
@@ -70,7 +75,7 @@ class FireFix:
         self._numbered = 0
         self._marks = Marks()
 
-    def process(self, item: Any, now: Micros) -> list[Finding]:
+    def process(self, item: Any, now: Micros) -> list[Any]:
         """See `schemas.stage.NetworkStage`."""
         sighting: Sighting = item
         if sighting.station not in self._bundle.stations.row_of:
@@ -78,10 +83,27 @@ class FireFix:
         self._marks.touch(f"sighting/{sighting.subject}")
         if sighting.level == 0:
             self._sightings.pop(sighting.subject, None)
-            return [finding for fire in self._of(sighting.subject) for finding in self._end(fire, sighting)]
+            ended = [(fire, finding) for fire in self._of(sighting.subject) for finding in self._end(fire, sighting)]
+            return [told for fire, finding in ended for told in self._told(fire, finding, now)]
         self._sightings[sighting.subject] = sighting
         fires = self._of(sighting.subject) or self._joined(sighting) or self._opened(sighting)
-        return [finding for fire in fires for finding in self._weigh(fire, sighting)]
+        return [
+            told
+            for fire in fires
+            for finding in self._weigh(fire, sighting)
+            for told in self._told(fire, finding, now)
+        ]
+
+    def _told(self, fire: _Fire, finding: Finding, now: Micros) -> Iterator[Finding | Forward]:
+        """A finding of ours; or forwarded to the area that it lies in, where that may not see it by itself."""
+        if self._bundle.is_ours(finding.area):
+            yield finding
+            return
+        holder = self._bundle.association_of(finding.area)
+        seen_there = all(self._bundle.hears(camera, holder) for camera in finding.stations)
+        fire.forwarded = fire.forwarded or not seen_there
+        if fire.forwarded:
+            yield Forward(holder, finding, now)
 
     def tick(self, now: Micros) -> list[Any]:
         """Nothing happens here by time alone."""
@@ -225,6 +247,7 @@ class FireFix:
             if place is not None and fire.elsewhere >= self._parameters.township_turns:
                 yield self._finding(fire, cause, members, None, 0)
                 fire.area, fire.moves, fire.elsewhere, fire.level = township, fire.moves + 1, 0, 0
+                fire.forwarded = False
         else:
             fire.elsewhere = 0
         level = min(4, max(m.level for m in members) + 1)
@@ -255,6 +278,8 @@ class FireFix:
             against.append("各方位线此刻不相交，位置按先前定位")
         if level and len(cameras) == 2:
             against.append("仅两台摄像机交会")
+        # What is another's is told apart from what that finds by itself.
+        mark = "" if self._bundle.is_ours(fire.area) else self._bundle.mark
         hottest = max((m.temperature_c for m in members if m.temperature_c is not None), default=None)
         return make_finding(
             hazard=Hazard.FOREST_FIRE,
@@ -282,7 +307,8 @@ class FireFix:
             against=tuple(against),
             position=None if place is None else (round(place.position[0], 5), round(place.position[1], 5)),
             number=fire.said,
-            subject=fire.subject,
+            subject=f"{mark}/{fire.subject}" if mark else fire.subject,
+            mark=mark,
         )
 
 

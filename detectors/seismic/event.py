@@ -1,14 +1,13 @@
 """Event: earthquakes from the picks of many stations: place, magnitude, and what each area has to expect.
 
 In      `Pick` and `Motion` items, in the order of the log
-Out     `seismic.event` findings of the city's area: the first, and each material change
+Out     `seismic.event` findings of the keeper's city: the first, and each material change
 State   one row for picks without an event and when stations were heard, one row an event; layout 1
 Source  association, location, magnitude and levels as in `associate`, `locate`, `magnitude`, `grade`
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,10 +16,11 @@ import msgspec
 from detectors.base import Marks, check_version
 from detectors.seismic.associate import Associator, Fit, Hypocentre
 from detectors.seismic.grade import Effect, Grader, Magnitude, Strongest
+from detectors.seismic.holder import Holders
 from detectors.seismic.items import Motion, Pick
 from detectors.seismic.locate import distance_km
 from detectors.seismic.parameters import SeismicParameters
-from detectors.seismic.report import doubts, effects_evidence, source_evidence
+from detectors.seismic.report import Told, doubts, effects_evidence, source_evidence
 from schemas.area import Tier
 from schemas.bundle import Bundle
 from schemas.finding import Evidence, Finding, make_finding
@@ -31,8 +31,6 @@ from schemas.times import SECOND, Micros, seconds
 _POOL_US = 120 * SECOND
 _POOL = "picks"
 _NO_MAGNITUDE_US = 3 * SECOND
-_MOVED_KM = 10.0
-_INTENSITY_STEP = 0.25
 _LONG_SOURCE_S = 5.0
 _RECENT_US = 60 * SECOND
 _RECENT_PGA_M_S2 = 0.005
@@ -52,25 +50,16 @@ class _Pool(msgspec.Struct):
     recent: list[Motion]
 
 
-class _Told(msgspec.Struct, frozen=True):
-    """What the newest finding said, as far as a change of it is worth another."""
-
-    magnitude: float | None
-    level: int
-    counties: tuple[float, ...]
-    lon: float
-    lat: float
-
-
 class _Event(msgspec.Struct):
     id: str
     area: str
+    """The association area that keeps it, once somebody has been told of it."""
     opened_us: Micros
     source: Hypocentre
     tellings: dict[str, list[Pick]]
     motions: dict[str, Strongest] = {}
     magnitude: Magnitude | None = None
-    told: _Told | None = None
+    told: Told | None = None
     first_us: Micros = 0
     graded_us: Micros = 0
     dirty: bool = True
@@ -90,6 +79,7 @@ class SeismicEvent:
         self._stations = {station.id: station for station in bundle.stations}
         self._associator = Associator(parameters, self._stations)
         self._grader = Grader(parameters, self._associator, bundle.areas)
+        self._holders = Holders(parameters, bundle)
         self._loose: list[_Loose] = []
         self._heard_us: dict[str, Micros] = {}
         self._recent: list[Motion] = []
@@ -240,7 +230,8 @@ class SeismicEvent:
 
     def _open(self, fit: Fit, now: Micros) -> None:
         first = min(fit.used.values(), key=lambda p: (p.picked_us, p.station))
-        event_id = hashed("q", first.station, first.picked_us, first.number)
+        marked = (self.bundle.mark,) if self.bundle.mark else ()
+        event_id = hashed("q", first.station, first.picked_us, first.number, *marked)
         used = {(p.station, p.number) for p in fit.used.values()}
         tellings: dict[str, list[Pick]] = {station: [] for station in sorted(fit.used)}
         rest: list[_Loose] = []
@@ -252,9 +243,7 @@ class SeismicEvent:
         for loose in rest:
             loose.explained = loose.explained or self._associator.explains(fit.source, loose.pick)
         self._loose = rest
-        codes = Counter(self.bundle.association_of(self._stations[station].area) for station in fit.used)
-        area = min(codes, key=lambda code: (-codes[code], code))
-        event = self._events[event_id] = _Event(event_id, area, now, fit.source, tellings)
+        event = self._events[event_id] = _Event(event_id, "", now, fit.source, tellings)
         self._events = {e.id: e for e in sorted(self._events.values(), key=_age)}
         for motion in self._recent:
             self._take_up(event, motion)
@@ -284,7 +273,7 @@ class SeismicEvent:
             return []
         effects: list[Effect] = []
         if event.magnitude is not None:
-            effects = self._grader.effects(event.source, event.magnitude.value, event.motions, event.area)
+            effects = self._grader.effects(event.source, event.magnitude.value, event.motions)
         level = max((effect.level for effect in effects), default=0)
         before = event.told
         if (
@@ -294,34 +283,23 @@ class SeismicEvent:
         ):
             event.dirty = True
             return []
-        told = _Told(
+        told = Told(
             None if event.magnitude is None else event.magnitude.value,
             level,
             tuple(effect.intensity for effect in effects if effect.area.tier is Tier.COUNTY),
             event.source.lon,
             event.source.lat,
         )
-        if before is not None and not self._material(before, told):
+        if before is not None and not told.is_news_after(before, self.parameters):
             return []
         if before is None:
             event.first_us = now
+            first = min((of[0] for of in event.tellings.values()), key=lambda p: (p.picked_us, p.station))
+            event.area = self._holders.of(event.source.lon, event.source.lat, first.station)
         event.told = told
         evidence = {**self._evidence(event, now), **effects_evidence(effects, level, self.parameters)}
         against = doubts(self._against(event), event.magnitude, event.motions, self.parameters)
         return [self._finding(event, now, level, evidence, against)]
-
-    def _material(self, before: _Told, after: _Told) -> bool:
-        grade = self.parameters.level_of
-        if before.level != after.level or any(
-            grade(old) != grade(new) and abs(old - new) >= _INTENSITY_STEP
-            for old, new in zip(before.counties, after.counties, strict=False)
-        ):
-            return True
-        if before.magnitude is None or after.magnitude is None:
-            return before.magnitude is not after.magnitude
-        if abs(before.magnitude - after.magnitude) >= self.parameters.magnitude_step:
-            return True
-        return distance_km(before.lon, before.lat, after.lon, after.lat) >= _MOVED_KM
 
     def _against(self, event: _Event) -> tuple[str, ...]:
         return self._associator.against(event.source, event.tellings, self._heard_us)
@@ -333,6 +311,8 @@ class SeismicEvent:
             "stations_used": len(event.tellings),
             "stations_threshold": self.parameters.stations_min,
             "stations_against": len(self._against(event)),
+            # Where several logs may find one quake: whose finding this is, and who keeps its chain.
+            **({"found_by": self.bundle.mark, "holder": event.area} if self.bundle.mark else {}),
         }
 
     def _finding(
@@ -354,6 +334,7 @@ class SeismicEvent:
             subject=event.id,
             against=against,
             position=(round(event.source.lon, 3), round(event.source.lat, 3)),
+            mark=self.bundle.mark,
         )
 
     def changed(self) -> Mapping[str, bytes | None]:

@@ -72,12 +72,15 @@ class Effect(NamedTuple):
 
 
 class Grader:
-    """Grades events over the areas of one association area."""
+    """Grades events over all counties and townships, whoever keeps the quake."""
 
     def __init__(self, parameters: SeismicParameters, associator: Associator, areas: AreaIndex) -> None:
         self.parameters = parameters
         self.associator = associator
         self.areas = areas
+        self._graded = sorted(
+            (area for area in areas if area.tier in (Tier.COUNTY, Tier.TOWNSHIP)), key=lambda area: area.code
+        )
 
     def zone(self, source: Hypocentre) -> Zone:
         """The zone of attenuation that holds for a source."""
@@ -139,20 +142,17 @@ class Grader:
         return Magnitude(median(values), sigma, len(values), "pga")
 
     def effects(
-        self, source: Hypocentre, magnitude: float, motions: Mapping[str, Strongest], within: str
+        self, source: Hypocentre, magnitude: float, motions: Mapping[str, Strongest]
     ) -> list[Effect]:
-        """Counties and townships within an area, by code; what instruments say goes before what is estimated."""
+        """Counties and townships, by code; what instruments say goes before what is estimated."""
         zone = self.zone(source)
         measured = self._measured(source, motions)
         effects = []
-        for code in self.areas.within(within):
-            area = self.areas[code]
-            if area.tier not in (Tier.COUNTY, Tier.TOWNSHIP):
-                continue
+        for area in self._graded:
             epicentral_km = distance_km(source.lon, source.lat, area.lon, area.lat)
             # To the digit that is shown, so that a level never contradicts its figure.
             expected = round(mean_intensity(magnitude, epicentral_km, zone), 1)
-            said = measured.get(code)
+            said = measured.get(area.code)
             # Until the shaking has settled a measured value is a lower bound, so it can only raise.
             by_instrument = said is not None and (said[1] or said[0] > expected)
             intensity = said[0] if said is not None and by_instrument else expected

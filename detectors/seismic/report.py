@@ -4,16 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import msgspec
+
 from detectors.base import figure
 from detectors.seismic.associate import Hypocentre
 from detectors.seismic.grade import Effect, Magnitude, Strongest
 from detectors.seismic.intensity import blind_radius_km
+from detectors.seismic.locate import distance_km
 from detectors.seismic.parameters import SeismicParameters
 from schemas.area import Tier
 from schemas.finding import Evidence
 from schemas.times import SECOND, Micros, rfc3339
 
 _TENTH_US = SECOND // 10
+_MOVED_KM = 10.0
+_INTENSITY_STEP = 0.25
+
+
+class Told(msgspec.Struct, frozen=True):
+    """What a finding said, as far as a change of it is worth another. `counties`: intensities, by code."""
+
+    magnitude: float | None
+    level: int
+    counties: tuple[float, ...]
+    lon: float
+    lat: float
+
+    def is_news_after(self, before: Told, parameters: SeismicParameters) -> bool:
+        """Whether this is worth telling where `before` was told last."""
+        grade = parameters.level_of
+        if before.level != self.level or any(
+            grade(old) != grade(new) and abs(old - new) >= _INTENSITY_STEP
+            for old, new in zip(before.counties, self.counties, strict=False)
+        ):
+            return True
+        if before.magnitude is None or self.magnitude is None:
+            return before.magnitude is not self.magnitude
+        if abs(before.magnitude - self.magnitude) >= parameters.magnitude_step:
+            return True
+        return distance_km(before.lon, before.lat, self.lon, self.lat) >= _MOVED_KM
 
 
 def source_evidence(
