@@ -63,9 +63,9 @@ class Kafka(Server):
             *words,
         ]
 
-    def prepare(self) -> None:
-        """Write the configuration and format the folder of the data: once only, or the broker refuses it."""
-        settings = {
+    def settings(self) -> dict[str, str]:
+        """Return what server.properties says."""
+        return {
             "process.roles": "broker,controller",
             "node.id": "1",
             # A quorum made by `format --standalone` is dynamic: controller.quorum.voters must be absent.
@@ -91,15 +91,23 @@ class Kafka(Server):
             "broker.heartbeat.interval.ms": "500",
             "auto.create.topics.enable": "false",
         }
+
+    def format_words(self) -> list[str]:
+        """Return more words for the format, such as first users."""
+        return []
+
+    def prepare(self) -> None:
+        """Write the configuration and format the folder of the data: once only, or the broker refuses it."""
         path = self.folder / "server.properties"
-        path.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
+        path.write_text("".join(f"{key}={value}\n" for key, value in self.settings().items()))
         (self.folder / "log4j2.yaml").write_text(LOG4J)
         storage = self._java("kafka.tools.StorageTool")
         identity = subprocess.run(
             [*storage, "random-uuid"], check=True, capture_output=True, text=True
         ).stdout
+        words = ["format", "--standalone", "-t", identity.strip().splitlines()[-1], "-c", str(path)]
         formatted = subprocess.run(
-            [*storage, "format", "--standalone", "-t", identity.strip().splitlines()[-1], "-c", str(path)],
+            [*storage, *words, *self.format_words()],
             check=False,  # its own words are better than the exit code
             capture_output=True,
             text=True,
