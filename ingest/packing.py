@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -55,6 +56,7 @@ class Packer:
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
         self._kind_of = [station.kind for station in bundle.stations]
+        self._row_of = bundle.stations.row_of
         self._associations = bundle.associations_of_station
         self._groups: dict[tuple[str, str], _Rows] = {}
         self.size = 0
@@ -67,7 +69,8 @@ class Packer:
                 f"observed_at: {said.observed_at.isoformat()} lies before the year 1 in UTC; mend the time"
             )
             return _refuse(said, received_us, source, RejectReason.INVALID, detail)
-        end_us = report_end(said) if isinstance(said, Seismic) else observed_us
+        kind = kind_of(type(said))
+        end_us = report_end(said) if kind == "seismic" else observed_us
         if end_us > received_us + CLOCK_AHEAD_US:
             ahead_s = (end_us - received_us) // SECOND
             most_s = CLOCK_AHEAD_US // SECOND
@@ -77,11 +80,10 @@ class Packer:
             return _refuse(said, received_us, source, RejectReason.CLOCK_AHEAD, detail)
         if isinstance(said, Forecast):
             return self._add_forecast(said, observed_us, received_us, source)
-        row = self.bundle.stations.row_of.get(said.station)
+        row = self._row_of.get(said.station)
         if row is None:
             detail = f"station: {said.station!r} is not in stations.csv; add it or mend the id"
             return _refuse(said, received_us, source, RejectReason.UNKNOWN_STATION, detail)
-        kind = kind_of(said)
         if kind not in _OWN_KINDS:
             kind = "object"
         elif kind != self._kind_of[row]:
@@ -126,9 +128,10 @@ class Packer:
         rows.said.append(said)
 
 
-def kind_of(said: Said) -> str:
-    """The `kind` of a reading, as its JSON has it."""
-    return str(said.__struct_config__.tag)
+@cache
+def kind_of(shape: type[Said]) -> str:
+    """The `kind` of readings of a shape, as their JSON has it."""
+    return str(shape.__struct_config__.tag)
 
 
 def report_end(said: Said) -> Micros:

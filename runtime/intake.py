@@ -3,9 +3,9 @@
 In      `Arrival`s from sources, in any thread; acts and configurations from the engine
 Out     packets, ticks and acts in the log; rejects in the ledger; then, never before, the acknowledgements
 
-One thread owns the order. It gathers what arrives within 20 ms, or 500 payloads, or 4 MB, into one transaction: one
-packet for each kind and association area. Where the log cannot be written it keeps what it holds, acknowledges nothing,
-says so, and tries again; what waits before it is bounded, so that sources feel it.
+One thread owns the order. It gathers what arrives within 20 ms, or 500 payloads, or 4 MB, or until a burst pauses, into
+one transaction: one packet for each kind and association area. Where the log cannot be written it keeps what it holds,
+acknowledges nothing, says so, and tries again; what waits before it is bounded, so that sources feel it.
 """
 
 from __future__ import annotations
@@ -18,30 +18,26 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import numpy as np
-
-from ingest.arrival import Arrival, NoRoom, Settled
-from ingest.decoders.canonical import Decoded, decode
-from ingest.packing import Packer, kind_of
+from ingest.arrival import Arrival, NoRoom, settle_all
 from runtime import metrics
+from runtime.admission import Admission
 from runtime.clock import Clock
 from runtime.logstore import LogFull
 from schemas.act import Act
 from schemas.bundle import Bundle
 from schemas.errors import plain
 from schemas.log import ActRecord, ConfigurationRecord, Record, Tick
-from schemas.packet import Packet
-from schemas.reject import Reject, RejectReason, make_reject
+from schemas.reject import Reject
 from schemas.times import Micros
 
 GATHER_S = 0.020
 GATHER_PAYLOADS = 500
 GATHER_BYTES = 4 * 1024 * 1024
+MANY_PAYLOADS, PAUSE_S = 16, 0.002
+"""So many are worth a record when nothing came for a while."""
 HELD_PAYLOADS = 20_000
 HELD_BYTES = 256 * 1024 * 1024
 """What may wait before the log; a log that cannot be written must not fill the memory instead."""
-PACKET_PARTS = 500_000
-"""Most samples or detections in one record: 4 MB, which every log takes."""
 TICK_EVERY_S = 0.25
 _RETRY_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 
@@ -113,15 +109,13 @@ class Intake:
         self._clock = clock
         self._due = due
         self._on_logged = on_logged
-        self._bundle = bundle
-        self._packer = Packer(bundle)
+        self._admission = Admission(bundle)
         self._queue: queue.SimpleQueue[Arrival | _Written | Bundle | None] = queue.SimpleQueue()
         self._room = threading.Condition()
         self._held_payloads = self._held_bytes = 0
         self._door_closed = False
         self._stopping = threading.Event()
         self._ticked: dict[str, Micros] = {}
-        self._named: set[tuple[str, str]] = set()
         self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
         self.on_durable: OnDurable = _tell_nobody
         """Told what is durable before its source is; set before the start, must not raise."""
@@ -146,9 +140,11 @@ class Intake:
         Once the door is closed, an arrival that finds no room is let go: unacknowledged, it is its source's still.
         """
         with self._room:
-            self._room.wait_for(lambda: self._door_closed or self._has_room())
-            if self._has_room():
-                self._hold(arrival)
+            while not self._has_room():
+                if self._door_closed:
+                    return
+                self._room.wait()
+            self._hold(arrival)
 
     def offer(self, arrival: Arrival) -> None:
         """Hand on a payload of a sender that can come again.
@@ -228,53 +224,56 @@ class Intake:
         metrics.log.critical(
             "intake.tripped payloads=%d; they stay unacknowledged", len(gathered.arrivals), exc_info=error
         )
-        self._packer = Packer(self._bundle)
+        self._admission = Admission(self._admission.bundle)
         for written in gathered.written:
             if not written.done.done():
                 written.done.set_exception(error)
 
     def _gather(self) -> _Gathered:
         gathered = _Gathered()
-        try:
-            first = self._queue.get(timeout=TICK_EVERY_S)
-        except queue.Empty:
-            return gathered
-        ends = time.monotonic() + GATHER_S
-        item: Arrival | _Written | Bundle | None = first
-        while True:
+        arrivals, size = gathered.arrivals, 0
+        wait_s, ends_s = TICK_EVERY_S, 0.0
+        while len(arrivals) < GATHER_PAYLOADS and size < GATHER_BYTES:
+            try:
+                item = self._queue.get(timeout=wait_s) if wait_s else self._queue.get_nowait()
+            except queue.Empty:
+                if wait_s or not ends_s:
+                    break
+                wait_s = self._patience_s(len(arrivals), ends_s)
+                if wait_s <= 0:
+                    break
+                continue
+            if not ends_s:
+                ends_s = time.monotonic() + GATHER_S
+            wait_s = 0.0
             if isinstance(item, Arrival):
-                gathered.arrivals.append(item)
-                gathered.size += len(item.payload)
+                arrivals.append(item)
+                size += len(item.payload)
             elif isinstance(item, Bundle):
                 gathered.bundle = item
             elif item is not None:
                 gathered.written.append(item)
-            full = len(gathered.arrivals) >= GATHER_PAYLOADS or gathered.size >= GATHER_BYTES
-            if full or item is None:
-                return gathered
-            try:
-                item = self._queue.get(timeout=max(0.0, ends - time.monotonic()))
-            except queue.Empty:
-                return gathered
+            else:
+                break
+        gathered.size = size
+        return gathered
+
+    @staticmethod
+    def _patience_s(gathered: int, ends_s: float) -> float:
+        """How long to wait for the next. Sources that wait for us pause: their windows are full of what we have."""
+        left_s = ends_s - time.monotonic()
+        return min(left_s, PAUSE_S) if gathered >= MANY_PAYLOADS else left_s
 
     def _take(self, gathered: _Gathered) -> None:
         now = self._clock.now_us()
-        decoded = [self._decode_or_refuse(arrival, now) for arrival in gathered.arrivals]
-        records: list[tuple[str, Micros, Record]] = [
-            (area, now, piece)
-            for area, group in self._packer.take().items()
-            for placed in group
-            for piece in _pieces(placed.packet)
-        ]
-        records += [(written.area, now, written.make(now)) for written in gathered.written]
-        rejects = [reject for one in decoded for reject in one.rejects]
-        if not self._make_durable(records, rejects):
+        admitted = self._admission.admit(gathered.arrivals, now)
+        records = admitted.records + [(one.area, now, one.make(now)) for one in gathered.written]
+        if not self._make_durable(records, admitted.rejects):
             for written in gathered.written:
                 written.done.set_exception(LogFull(self.fault or "stopped"))
             return
-        self.on_durable(self._packer.bundle, records, rejects)
-        for arrival, one in zip(gathered.arrivals, decoded, strict=True):
-            _settle(arrival, one)
+        self.on_durable(self._admission.bundle, records, admitted.rejects)
+        settle_all(gathered.arrivals, admitted.settled)
         for written in gathered.written:
             if written.bundle is not None:
                 self._turn_to(written.bundle)
@@ -282,44 +281,8 @@ class Intake:
         self._on_logged()
 
     def _turn_to(self, bundle: Bundle) -> None:
-        if bundle.hash != self._bundle.hash:
-            self._bundle, self._packer = bundle, Packer(bundle)
-
-    def _decode_or_refuse(self, arrival: Arrival, now: Micros) -> Decoded:
-        try:
-            return self._decode(arrival, now)
-        except Exception as error:  # noqa: BLE001 - no payload may end the thread that takes all others
-            metrics.log.exception("reading.undecodable source=%s", arrival.source)
-            detail = f"reading it failed ({type(error).__name__}: {error}); please report this payload"
-            reject = make_reject(now, arrival.source, RejectReason.UNREADABLE, detail, arrival.payload)
-            metrics.rejects_total.labels(reject.reason.value).inc()
-            return Decoded(rejects=[reject])
-
-    def _decode(self, arrival: Arrival, now: Micros) -> Decoded:
-        decoded = decode(arrival.payload, arrival.source, now)
-        taken = []
-        for said in decoded.readings:
-            if arrival.expected is not None and arrival.expected[1] != said.station:
-                detail = f"station: the topic names {arrival.expected[1]!r}, the reading {said.station!r}; mend one of them"
-                reject: Reject | None = make_reject(
-                    now, arrival.source, RejectReason.WRONG_TOPIC, detail, arrival.payload
-                )
-            else:
-                reject = self._packer.add(said, now, arrival.source)
-            if reject is None:
-                taken.append(said)
-                metrics.readings_total.labels(kind_of(said)).inc()
-            else:
-                decoded.rejects.append(reject)
-        decoded.readings = taken
-        for reject in decoded.rejects:
-            metrics.rejects_total.labels(reject.reason.value).inc()
-        for station, name in decoded.unknown_fields:
-            metrics.unknown_fields_total.inc()
-            if (station, name) not in self._named and len(self._named) < 10_000:
-                self._named.add((station, name))
-                metrics.log.warning("reading.unknown_field station=%s field=%s", station, name)
-        return decoded
+        if bundle.hash != self._admission.bundle.hash:
+            self._admission = Admission(bundle)
 
     def _make_durable(self, records: list[tuple[str, Micros, Record]], rejects: list[Reject]) -> bool:
         attempt = 0
@@ -353,7 +316,7 @@ class Intake:
     def _tick(self) -> None:
         now = self._clock.now_us()
         ticks: list[tuple[str, Micros, Record]] = []
-        for area in self._bundle.associations:
+        for area in self._admission.bundle.associations:
             due = self._due(area)
             # The pipeline lags the log a little: one tick a due is enough.
             if due is not None and due <= now and self._ticked.get(area) != due:
@@ -367,24 +330,3 @@ def _tell_nobody(
     _bundle: Bundle, _records: Sequence[tuple[str, Micros, Record]], _rejects: Sequence[Reject]
 ) -> None:
     """What an intake does whose broker gets no application acknowledgement."""
-
-
-def _settle(arrival: Arrival, decoded: Decoded) -> None:
-    unknown = tuple(name for _, name in decoded.unknown_fields)
-    try:
-        arrival.settle(Settled(len(decoded.readings), tuple(decoded.rejects), unknown))
-    except Exception:  # noqa: BLE001 - it is in the log; a source that cannot hear so sends it again
-        metrics.log.exception("intake.unheard source=%s", arrival.source)
-
-
-def _pieces(packet: Packet) -> list[Packet]:
-    """A packet in parts that a log takes; a reading by itself is never cut."""
-    if packet.offsets is None or int(packet.offsets[-1]) <= PACKET_PARTS:
-        return [packet]
-    pieces, start = [], 0
-    while start < len(packet):
-        most = int(packet.offsets[start]) + PACKET_PARTS
-        stop = max(start + 1, int(np.searchsorted(packet.offsets, most, side="right")) - 1)
-        pieces.append(packet.span(start, stop))
-        start = stop
-    return pieces

@@ -53,6 +53,16 @@ class Decoded:
     """(station, field) of each field that was left out."""
 
 
+def good_one(payload: bytes) -> Said | None:
+    """The reading of a payload that is one good object of known fields; None for any other, which `decode` looks at."""
+    if len(payload) > MAX_BYTES:
+        return None
+    try:
+        return _STRICT_ONE.decode(payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+
+
 def decode(payload: bytes, source: str, received_us: Micros) -> Decoded:
     """Readings of one payload: an object, or an array whose members succeed or fail each for itself."""
     decoded = Decoded()
@@ -61,9 +71,10 @@ def decode(payload: bytes, source: str, received_us: Micros) -> Decoded:
         reject = make_reject(received_us, source, RejectReason.TOO_LARGE, detail, payload[:MAX_KEPT_BYTES])
         decoded.rejects.append(reject)
         return decoded
-    try:
-        decoded.readings.append(_STRICT_ONE.decode(payload))
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    one = good_one(payload)
+    if one is not None:
+        decoded.readings.append(one)
+    else:
         _decode_slowly(payload, source, received_us, decoded)
     return decoded
 

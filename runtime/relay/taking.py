@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from ingest.arrival import Arrival, Settled
+from ingest.arrival import Arrival, Settled, settle_all
 from runtime import metrics
 from runtime.relay.numbering import UNNUMBERED_TOPIC, Message, Numbering
 from runtime.relay.store import RelayStore
@@ -113,8 +113,7 @@ class Taking:
         self._fault = None
         metrics.relay_taken_total.inc(len(messages))
         metrics.relay_unnumbered_total.inc(sum(message.number is None for message in messages))
-        for arrival, part in zip(arrivals, taken, strict=True):
-            arrival.settle(Settled(len(part), (), ()))
+        settle_all(arrivals, [Settled(len(part), (), ()) for part in taken])
         self._on_kept()
 
     def _numbered(self, arrival: Arrival) -> list[Message]:

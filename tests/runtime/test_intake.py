@@ -12,6 +12,7 @@ import pytest
 
 from ingest.arrival import Arrival, NoRoom, Settled
 from ingest.packing import Packer
+from runtime import admission
 from runtime import intake as rooms
 from runtime.clock import HandClock
 from runtime.intake import Intake
@@ -288,8 +289,8 @@ def test_many_samples_are_cut_into_records_that_every_log_takes(
         lengths=[3, 9, 2, 4],
         parts={"samples": list(range(18))},
     )
-    monkeypatch.setattr(rooms, "PACKET_PARTS", 6)
-    pieces = rooms._pieces(whole)
+    monkeypatch.setattr(admission, "PACKET_PARTS", 6)
+    pieces = admission._pieces(whole)
     assert [len(piece.parts["samples"]) for piece in pieces] == [3, 9, 6]
     assert encode_record(merged(pieces)) == encode_record(whole)
 

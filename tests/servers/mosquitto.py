@@ -20,17 +20,24 @@ class Mosquitto(Server):
         The text of an access list (`user …`, `topic …`, `pattern …`); wants `users`.
     autosave_s
         Seconds between saves of sessions and queues. A kill loses what was queued since.
+    inflight
+        Most messages that it sends ahead of a subscriber's acknowledgements, whatever that subscriber would take.
     """
 
     name = "mosquitto"
 
     def __init__(
-        self, users: Mapping[str, str] | None = None, acl: str | None = None, autosave_s: int = 1
+        self,
+        users: Mapping[str, str] | None = None,
+        acl: str | None = None,
+        autosave_s: int = 1,
+        inflight: int = 100,
     ) -> None:
         super().__init__()
         self.users = users
         self.acl = acl
         self.autosave_s = autosave_s
+        self.inflight = inflight
 
     def prepare(self) -> None:
         """Write the configuration, the password file and the access list."""
@@ -44,7 +51,7 @@ class Mosquitto(Server):
             "autosave_on_changes false",
             "max_queued_messages 0",
             "max_queued_bytes 0",
-            "max_inflight_messages 100",
+            f"max_inflight_messages {self.inflight}",
             "persistent_client_expiration 14d",
             f"listener {self.port} {self.host}",
             f"allow_anonymous {'true' if self.users is None else 'false'}",

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
-from ingest.arrival import Arrival, Settled
+from ingest.arrival import Arrival, Settled, settle_all
 from tests.runtime.running import until
 
 OK = Settled(1, (), ())
@@ -40,7 +40,7 @@ class Taken:
         with self._lock:
             self.arrivals.append(arrival)
         if self._settles:
-            arrival.settle(OK)
+            settle_all([arrival], [OK])
 
     def payloads(self) -> list[bytes]:
         with self._lock:
@@ -66,8 +66,7 @@ def brings_again_what_was_not_settled(rig: Rig) -> None:
         rig.send("R-1", b"%d" % n)
     until("arrivals", lambda: len(first.payloads()) == 5)
     # Out of order, and with a hole: nothing behind the hole may be lost.
-    first.arrivals[0].settle(OK)
-    first.arrivals[3].settle(OK)
+    settle_all([first.arrivals[0], first.arrivals[3]], [OK, OK])
     rig.stop()
     again = Taken(settles=True)
     rig.start(again)

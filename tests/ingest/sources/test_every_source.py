@@ -10,7 +10,7 @@ import pytest
 from kafka import KafkaProducer
 from paho.mqtt.enums import CallbackAPIVersion
 
-from ingest.arrival import Arrival
+from ingest.arrival import Arrival, settle_all
 from ingest.sources.kafka import KafkaSource
 from ingest.sources.mqtt import MqttSettings, MqttSource
 from runtime.topics import make_topics
@@ -119,7 +119,7 @@ def test_the_broker_sends_no_more_than_the_window_ahead_of_acknowledgements(mosq
     assert len(taken.payloads()) == 7
     for number in range(21):
         until("the next", lambda number=number: len(taken.arrivals) > number)  # type: ignore[misc]
-        taken.arrivals[number].settle(OK)
+        settle_all([taken.arrivals[number]], [OK])
     assert taken.payloads() == [b"%d" % n for n in range(21)]
     rig.stop()
     rig.close()
