@@ -2,6 +2,7 @@
 
     readings, readings.rejected     from and to integrators
     log                             the log: key and partition by association area; not for outsiders
+    log.dead                        which of its records were passed over, and why
     findings, alerts.<tier>         what was concluded and, released, what was said; exercise.alerts.<tier> in a drill
 
 An area's partition is the CRC-32 of its code modulo the number of partitions, stable as long as that number is.
@@ -52,7 +53,9 @@ def _configurations() -> Mapping[str, Mapping[str, str]]:
         "retention.ms": str(LOG_DAYS * 86_400_000),
         "max.message.bytes": str(MAX_RECORD_BYTES),
     }
-    return {LOG: log, **{name: {} for name in (READINGS, REJECTED, FINDINGS, DEAD, *alerts)}}
+    # Why a record of the log was passed over is kept as long as the record.
+    dead = {"cleanup.policy": "delete", "retention.ms": log["retention.ms"]}
+    return {LOG: log, DEAD: dead, **{name: {} for name in (READINGS, REJECTED, FINDINGS, *alerts)}}
 
 
 def make_topics(

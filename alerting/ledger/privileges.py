@@ -43,7 +43,14 @@ PRIVILEGES: Mapping[str, Mapping[str, str]] = {
         "owed_acts": "SID",
     },
     "rejects": {"rejects": "S", "reject_replays": "SI", "bundles": "S"},
-    "log": {"bundles": "S", "configurations": "S", "checkpoint_heads": "S"},
+    # It exports the log, and compares all that was decided with its replay.
+    "log": dict.fromkeys(
+        (
+            *("bundles", "configurations", "checkpoint_heads"),
+            *("findings", "alerts", "notices", "notice_decisions"),
+        ),
+        "S",
+    ),
 }
 """By program, which is its command's name, and by table."""
 

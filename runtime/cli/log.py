@@ -26,10 +26,10 @@ from alerting.ledger import Ledger
 from runtime.cli.service import config_option
 from runtime.comparing import differences
 from runtime.configuration.loading import Configuration, load
+from runtime.database import open_ledger
 from runtime.export import EmbeddedSource, Exported, LogSource, NothingToExport
 from runtime.export import export as write_out
 from runtime.replay_logs import replay_logs
-from runtime.surroundings import ledger_url
 
 _SHOWN = 100
 
@@ -63,7 +63,7 @@ def export(folder: Path, data: Path | None, areas: tuple[str, ...], out: Path) -
     Of the engine that the configuration describes: Kafka where brokers.kafka.bootstrap names brokers, else log.db. It
     may go on meanwhile: what is written is the log as it stands now.
     """
-    configuration = load(folder)
+    configuration = load(folder, "log")
     chosen = tuple(dict.fromkeys(areas)) or configuration.bundle.associations
     with (
         closing(_source(configuration, data, chosen)) as source,
@@ -95,7 +95,7 @@ def compare(files: tuple[Path, ...], folder: Path, data: Path | None) -> None:
 
     The ledger is the one that the configuration names. What it decided behind the end of a file is left out.
     """
-    configuration = load(folder)
+    configuration = load(folder, "log")
     with closing(_ledger(configuration, data)) as ledger, tempfile.TemporaryDirectory() as place:
         with _bar("replay", sum(path.stat().st_size for path in files), DownloadColumn()) as advance:
             played = replay_logs(files, Path(place), on_bytes=advance)
@@ -133,10 +133,13 @@ def _source(configuration: Configuration, data: Path | None, areas: tuple[str, .
 
 
 def _ledger(configuration: Configuration, data: Path | None) -> Ledger:
-    url = ledger_url(configuration.settings, os.environ) if data is None else str(data / "state.db")
-    if "://" not in url and not Path(url).exists():
-        raise click.ClickException(f"{url} is not there: no engine has run on this configuration's data yet")
-    return Ledger.open(url)
+    settings = configuration.settings
+    if data is None and settings.database.url is not None:
+        return open_ledger(settings, os.environ)
+    path = (data or settings.database.folder) / "state.db"
+    if not path.exists():
+        raise click.ClickException(f"{path} is not there: no engine has run on this configuration's data yet")
+    return Ledger.open(str(path))
 
 
 @contextmanager
