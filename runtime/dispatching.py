@@ -59,7 +59,9 @@ class Dispatching:
         settings = configuration.settings.channels
         addresses = configuration.addresses
         self._dispatcher: Dispatcher | None = None
-        self._connection = None if mqtt is None else _connection(mqtt, password, f"{mqtt.client_id}-{worker}")
+        self._connection = (
+            None if mqtt is None else _connection(mqtt, password, f"{mqtt.client_id}-sender-{worker}")
+        )
         self._stopping = threading.Event()
         self._failure: BaseException | None = None
 
