@@ -69,7 +69,6 @@ def grant(connection: Connection, roles: Mapping[str, str]) -> None:
         statements = [
             f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {name}",
             f"REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM {name}",
-            f"GRANT USAGE ON SCHEMA public TO {name}",
             f"GRANT SELECT ON alembic_version TO {name}",
         ]
         for table, letters in PRIVILEGES[program].items():

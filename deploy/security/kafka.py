@@ -77,7 +77,7 @@ PROGRAMS: Mapping[str, Sequence[Right]] = {
     ],
     "dispatch": _on("WRITE", LOG),
     "console": _on("WRITE", LOG),
-    "log": _on("READ", LOG),
+    "log": _on("READ", LOG, DEAD),
 }
 """What each program of ours does, by the name of its command."""
 

@@ -9,7 +9,7 @@ import base64
 import hashlib
 import hmac
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from alerting.ledger.privileges import PRIVILEGES
 
@@ -44,15 +44,16 @@ def roles_script(database: str, passwords: Mapping[str, str]) -> str:
     passwords
         By program.
     """
-    owner = role(OWNER)
+    owner, roles = role(OWNER), ", ".join(role(program) for program in passwords)
     return "\n".join(
         [
             "-- Made by deploy/security. Passwords stand here as SCRAM verifiers only.",
             *(line for program, word in passwords.items() for line in _make(role(program), word)),
             f"REVOKE ALL ON DATABASE {database} FROM PUBLIC;",
-            f"GRANT CONNECT ON DATABASE {database} TO {_all(role(program) for program in passwords)};",
+            f"GRANT CONNECT ON DATABASE {database} TO {roles};",
             "REVOKE ALL ON SCHEMA public FROM PUBLIC;",
-            f"GRANT USAGE, CREATE ON SCHEMA public TO {owner};",
+            f"GRANT USAGE ON SCHEMA public TO {roles};",
+            f"GRANT CREATE ON SCHEMA public TO {owner};",
             "",
         ]
     )
@@ -63,10 +64,6 @@ def _make(name: str, password: str) -> list[str]:
         f"DO $$ BEGIN CREATE ROLE {name} LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$;",
         f"ALTER ROLE {name} NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION PASSWORD '{_verifier(password)}';",
     ]
-
-
-def _all(names: Iterable[str]) -> str:
-    return ", ".join(names)
 
 
 def _verifier(password: str) -> str:
