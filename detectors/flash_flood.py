@@ -6,7 +6,8 @@ State   one row a township and gauge with its standing level, one row a township
 Source  see `detectors.rain.critical`
 
 A township stands at the highest level of its gauges. Its gauges are those that stand in it or watch it; a
-township without any takes the nearest one within reach.
+township without any takes the nearest one within reach. Of several association areas that of the township grades it,
+unless its log does not hear that nearest gauge: then the gauge's does, and forwards.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from detectors.rain.critical import UM_A_MM, WETNESS, CriticalRain, FlashFloodPa
 from detectors.rain.totals import RainTotals
 from schemas.area import Tier
 from schemas.bundle import Bundle
-from schemas.finding import Finding, make_finding
+from schemas.finding import Finding, Forward, make_finding
 from schemas.hazard import Hazard
 from schemas.times import Micros, rfc3339, seconds
 
@@ -47,7 +48,7 @@ class FlashFlood:
         self._critical = [self._critical_of(code) for code in self._townships]
         floors = {id(critical): critical.floors_um() for critical in self._critical}
         self._floors_um = [floors[id(critical)] for critical in self._critical]
-        self._pairs = self._paired()
+        self._pairs = self._graded_here(self._paired())
         self._pairs_of_row: dict[int, list[int]] = {}
         self._pairs_of_township: dict[int, list[int]] = {}
         for pair, (township, row) in enumerate(self._pairs):
@@ -57,14 +58,13 @@ class FlashFlood:
         clear_standings(self._standings)
         self._standing = Standing(self._standings, seconds(parameters.hold_s))
         self._levels = np.zeros(len(self._townships), dtype=self._TOWNSHIP)
-        keys = [f"gauge={self._townships[t]}/{bundle.stations[row].id}" for t, row in self._pairs]
-        self._gauge_rows = StationRows(self.name, self.state_version, keys, self._standings)
-        self._rows = StationRows(
-            self.name, self.state_version, [f"area={code}" for code in self._townships], self._levels
-        )
+        keys = [f"{self._townships[t]}/{bundle.stations[row].id}" for t, row in self._pairs]
+        stage = self.name, self.state_version
+        self._gauge_rows = StationRows(*stage, keys, self._standings, head="gauge=")
+        self._rows = StationRows(*stage, self._townships, self._levels, head="area=")
 
-    def process(self, item: RainTotals, now: Micros) -> list[Finding]:
-        findings = []
+    def process(self, item: RainTotals, now: Micros) -> list[Any]:
+        findings: list[Any] = []
         for pair in self._pairs_of_row.get(item.row, ()):
             township = self._pairs[pair][0]
             stands = int(self._standings["level"][pair])
@@ -88,8 +88,10 @@ class FlashFlood:
             self._gauge_rows.touch(pair)
             if int(self._standings["level"][pair]) != stands:
                 finding = self._regrade(township, pair, item, graded)
-                if finding is not None:
+                if finding is not None and self.bundle.is_ours(finding.area):
                     findings.append(finding)
+                elif finding is not None:
+                    findings.append(Forward(self.bundle.association_of(finding.area), finding, now))
         return findings
 
     def tick(self, now: Micros) -> list[Finding]:
@@ -194,6 +196,19 @@ class FlashFlood:
             if near and near[0][0] <= self.parameters.reach_km:
                 pairs.add((number, near[0][1]))
         return sorted(pairs)
+
+    def _graded_here(self, pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        """The pairs of the townships that this association area grades: of all that there are each township has one."""
+        here = []
+        for township, row in pairs:
+            gauge, holder = (
+                self.bundle.stations[row].id,
+                self.bundle.association_of(self._townships[township]),
+            )
+            grader = holder if self.bundle.hears(gauge, holder) else self.bundle.home_of(gauge)
+            if grader == self.bundle.association:
+                here.append((township, row))
+        return here
 
     def _km(self, township: int, row: int) -> float:
         area, station = self.bundle.areas[self._townships[township]], self.bundle.stations[row]

@@ -7,13 +7,49 @@ Source  EXACT, rule 13
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from schemas.stage import UnknownState
+
+PARTS = 64
+BLOCKS_FROM = 4096
+"""Below so many stations a row is a station's."""
+_BLOCK = "*"
+"""Stands in the key of a part's row; no station id begins with it."""
+
+
+class Parts:
+    """Stations in parts by a hash of their ids, which holds whatever the configuration.
+
+    Attributes
+    ----------
+    of
+        By place, its part, (n,).
+    members
+        By part, the places in it, ascending.
+    """
+
+    def __init__(self, ids: Sequence[str]) -> None:
+        self._ids = tuple(ids)
+        self.of = np.array([zlib.crc32(i.encode()) % PARTS for i in ids], dtype=np.intp)
+        self.members = [np.flatnonzero(self.of == part) for part in range(PARTS)]
+        self._names: dict[tuple[int, bytes], msgspec.Raw] = {}
+
+    def names(self, part: int, chosen: NDArray[np.bool_]) -> msgspec.Raw:
+        """Ids of the chosen members of a part, encoded; nearly always the same ones are chosen, so they are kept."""
+        key = (part, np.packbits(chosen).tobytes())
+        if key not in self._names:
+            if len(self._names) >= 4 * PARTS:
+                self._names.clear()
+            ids = [self._ids[place] for place in self.members[part][chosen].tolist()]
+            self._names[key] = msgspec.Raw(msgspec.msgpack.encode(ids))
+        return self._names[key]
 
 
 class StationRows:
@@ -27,20 +63,28 @@ class StationRows:
         Station ids by place.
     array
         (n,) of a structured type, the state itself; a row's bytes are its element's.
+    head
+        What the keys of its rows begin with, where a stage has several of these.
 
     Notes
     -----
-    Stations that were never touched have no row.
+    Stations that were never touched have no row. From `BLOCKS_FROM` stations on, those of one part share a row: in a
+    few seconds most of them change, and a database takes a large row as fast as a small one. Rows of either form are
+    read whatever the number of stations.
     """
 
-    def __init__(self, name: str, version: int, ids: Sequence[str], array: NDArray[Any]) -> None:
+    def __init__(
+        self, name: str, version: int, ids: Sequence[str], array: NDArray[Any], head: str = ""
+    ) -> None:
         self.name = name
         self.version = version
         self.ids = tuple(ids)
         self.array = array
+        self._head = head
         self._present = np.zeros(len(ids), dtype=bool)
         self._dirty = np.zeros(len(ids), dtype=bool)
         self._handed = np.zeros(len(ids), dtype=bool)
+        self._parts = Parts(ids) if len(ids) >= BLOCKS_FROM else None
 
     def touch(self, places: NDArray[np.intp] | int) -> None:
         """These rows changed."""
@@ -51,7 +95,7 @@ class StationRows:
         """Rows changed since the last saved checkpoint."""
         self._handed |= self._dirty
         self._dirty[:] = False
-        return dict(self._rows(np.flatnonzero(self._handed)))
+        return dict(self._rows(self._handed))
 
     def saved(self) -> None:
         """The checkpoint of the last `changed()` is durable; what changed since then stays unsaved."""
@@ -59,22 +103,46 @@ class StationRows:
 
     def state(self) -> dict[str, bytes]:
         """All rows."""
-        return self._rows(np.flatnonzero(self._present))
+        return self._rows(self._present)
 
     def restore(self, state: Mapping[str, bytes]) -> None:
         """Take up rows; keys of stations that are gone are ignored."""
         place_of = {station: place for place, station in enumerate(self.ids)}
+        head, block = len(self._head), f"{self._head}{_BLOCK}"
+        blocks = []
         for key, value in state.items():
-            place = place_of.get(key)
-            if place is None:
+            if not key.startswith(self._head):
                 continue
+            if key.startswith(block):
+                blocks.append(value)
+                continue
+            place = place_of.get(key[head:])
+            if place is not None:
+                check_version(self.name, value, self.version)
+                self.array[place] = np.frombuffer(value, dtype=self.array.dtype, offset=1)[0]
+                self._present[place] = True
+        for value in blocks:
             check_version(self.name, value, self.version)
-            self.array[place] = np.frombuffer(value, dtype=self.array.dtype, offset=1)[0]
-            self._present[place] = True
+            names, rows = msgspec.msgpack.decode(memoryview(value)[1:], type=tuple[list[str], bytes])
+            places = np.array([place_of.get(name, -1) for name in names], dtype=np.intp)
+            known = places >= 0
+            self.array[places[known]] = np.frombuffer(rows, dtype=self.array.dtype)[known]
+            self._present[places[known]] = True
 
-    def _rows(self, places: NDArray[np.intp]) -> dict[str, bytes]:
+    def _rows(self, chosen: NDArray[np.bool_]) -> dict[str, bytes]:
         head = bytes([self.version])
-        return {self.ids[place]: head + self.array[place].tobytes() for place in places.tolist()}
+        if self._parts is None:
+            return {
+                self._head + self.ids[place]: head + self.array[place].tobytes()
+                for place in np.flatnonzero(chosen).tolist()
+            }
+        rows = {}
+        for part in np.unique(self._parts.of[chosen]).tolist():
+            members = self._parts.members[part]
+            there = self._present[members]
+            body = (self._parts.names(part, there), self.array[members[there]].tobytes())
+            rows[f"{self._head}{_BLOCK}{part:02x}"] = head + msgspec.msgpack.encode(body)
+        return rows
 
 
 class Marks:

@@ -3,7 +3,7 @@
 In      rain packets, assessed; keyed by station
 Out     `rainstorm` findings of detector `rain.signal` at each rise and fall of a gauge's standing level;
         `RainTotals` for the flash-flood rule while a gauge's sums could matter to it
-State   see `detectors.rain.buckets`; beside it one row a gauge with its standing level; layout 1
+State   see `detectors.rain.buckets`; beside it the standing levels of gauges; layout 2
 Source  CMA Order 16 (2007): 50 mm in 12 h blue, in 6 h yellow, in 3 h orange, 100 mm in 3 h red;
         "may continue", hold time and missing share are our choices (DOMAIN, 2.1)
 
@@ -53,7 +53,7 @@ class RainSignal:
     """Grade the accumulated rain of many gauges at once."""
 
     name = "rain"
-    state_version = 1
+    state_version = 2
     kinds = frozenset({"rain"})
 
     _ROW = np.dtype([("standing", STANDING), ("told_until_us", "<i8")])
@@ -84,7 +84,7 @@ class RainSignal:
         clear_standings(self._state["standing"])
         self._state["told_until_us"] = NEVER
         self._standing = Standing(self._state["standing"], seconds(parameters.hold_s))
-        self._rows = StationRows(self.name, self.state_version, [f"level={i}" for i in ids], self._state)
+        self._rows = StationRows(self.name, self.state_version, ids, self._state, head="level=")
 
     # --- in ----------------------------------------------------------------------------------------------------
 

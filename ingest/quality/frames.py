@@ -30,7 +30,7 @@ class CameraQuality:
         self._place_of_row = bundle.stations.places_of("camera")
         ids = [bundle.stations[row].id for row in bundle.stations.rows_of("camera").tolist()]
         self._state = np.full(len(ids), _NEVER, dtype=np.dtype([("newest_us", "<i8")]))
-        self.rows = StationRows(name, version, [f"camera/{i}" for i in ids], self._state)
+        self.rows = StationRows(name, version, ids, self._state, head="camera/")
         self.history = History("camera_said", name, version, ids, 2, HORIZON_US)
 
     def assess(

@@ -46,8 +46,8 @@ class Health:
         self._stations = bundle.stations
         self._hold_us = hold_us
         self._state = np.zeros(len(bundle.stations), dtype=_ROW)
-        ids = [f"health/{station.id}" for station in bundle.stations]
-        self.rows = StationRows(name, version, ids, self._state)
+        ids = [station.id for station in bundle.stations]
+        self.rows = StationRows(name, version, ids, self._state, head="health/")
 
     def flat_line(
         self, row: int, since_us: Micros, observed_us: Micros, evidence: dict[str, Any]

@@ -8,40 +8,57 @@ Source  EXACT, rules 4 (horizons), 7 (repeats), 13 (rows of state)
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.rows import check_version
+from schemas.rows import PARTS, Parts, check_version
 from schemas.times import HOUR, Micros
 
-PARTS = 64
-"""Stations fall into this many parts by a hash of their ids, which holds whatever the configuration."""
+_Column = tuple[int, str, bytes]
+_HourRow = tuple[list[str], _Column, _Column, list[_Column]]
 
 
 class _Hour:
-    """Entries of one hour of event time, in the order in which they came; columns that grow."""
+    """Entries of one hour of event time, in the order in which they came; columns that grow.
 
-    def __init__(self, width: int) -> None:
+    100,000 gauges say a million things an hour, so times are kept within the hour and contents in half the width
+    for as long as that holds them.
+    """
+
+    def __init__(self, hour: int, width: int) -> None:
+        self.begins_us = hour * HOUR
         self.n = 0
         self.place = np.empty(64, dtype=np.int32)
-        self.time_us = np.empty(64, dtype=np.int64)
-        self.content = np.empty((64, width), dtype=np.int64)
+        self.after_us = np.empty(64, dtype=np.uint32)
+        self.content: NDArray[np.signedinteger[Any]] = np.empty((64, width), dtype=np.int32)
 
     def append(self, place: NDArray[np.intp], time_us: NDArray[np.int64], content: NDArray[np.int64]) -> None:
         stop = self.n + len(place)
         if stop > len(self.place):
             size = max(stop, 2 * len(self.place))
-            self.place = np.resize(self.place, size)
-            self.time_us = np.resize(self.time_us, size)
-            self.content = np.resize(self.content, (size, self.content.shape[1]))
+            self.place = _grown(self.place, self.n, size)
+            self.after_us = _grown(self.after_us, self.n, size)
+            self.content = _grown(self.content, self.n, size)
+        if self.content.dtype != np.int64 and (content.max() >= 2**31 or content.min() < -(2**31)):
+            self.content = self.content.astype(np.int64)
         self.place[self.n : stop] = place
-        self.time_us[self.n : stop] = time_us
+        self.after_us[self.n : stop] = time_us - self.begins_us
         self.content[self.n : stop] = content
         self.n = stop
+
+    def time_us(self, at: NDArray[np.intp]) -> NDArray[np.int64]:
+        """Times of some entries, (k,)."""
+        return self.begins_us + self.after_us[at].astype(np.int64)
+
+
+def _grown(column: NDArray[Any], n: int, size: int) -> NDArray[Any]:
+    larger = np.empty((size, *column.shape[1:]), dtype=column.dtype)
+    larger[:n] = column[:n]
+    return larger
 
 
 class History:
@@ -69,7 +86,12 @@ class History:
         self._width = width
         self._horizon_us = horizon_us
         self._hours: dict[int, _Hour] = {}
-        self._part = np.array([zlib.crc32(i.encode()) % PARTS for i in ids], dtype=np.intp)
+        self._parts = Parts(ids)
+        # Stations in order of their parts: the rank of each by place, and the first rank of each part.
+        ranked = np.concatenate(self._parts.members)
+        self._rank = np.empty(len(ids), dtype=np.int32)
+        self._rank[ranked] = np.arange(len(ids), dtype=np.int32)
+        self._first_rank = np.cumsum([0, *(len(members) for members in self._parts.members)]).astype(np.int32)
         self._present: dict[int, NDArray[np.bool_]] = {}
         self._dirty: dict[int, NDArray[np.bool_]] = {}
         self._handed: dict[int, NDArray[np.bool_]] = {}
@@ -84,10 +106,10 @@ class History:
         for hour in (low,) if low == high else np.unique(hours).tolist():
             inside = slice(None) if low == high else hours == hour
             if hour not in self._hours:
-                self._hours[hour] = _Hour(self._width)
+                self._hours[hour] = _Hour(hour, self._width)
             self._hours[hour].append(places[inside], time_us[inside], content[inside])
             for marked in (self._present, self._dirty):
-                marked.setdefault(hour, np.zeros(PARTS, dtype=bool))[self._part[places[inside]]] = True
+                marked.setdefault(hour, np.zeros(PARTS, dtype=bool))[self._parts.of[places[inside]]] = True
 
     def find(
         self, place: int, first_us: Micros, last_us: Micros
@@ -99,9 +121,10 @@ class History:
             if entries is None:
                 continue
             at = np.flatnonzero(entries.place[: entries.n] == place)
-            at = at[(entries.time_us[at] >= first_us) & (entries.time_us[at] <= last_us)]
-            times.append(entries.time_us[at])
-            contents.append(entries.content[at])
+            time_us = entries.time_us(at)
+            within = (time_us >= first_us) & (time_us <= last_us)
+            times.append(time_us[within])
+            contents.append(entries.content[at[within]].astype(np.int64))
         if not times:
             return np.empty(0, dtype=np.int64), np.empty((0, self._width), dtype=np.int64)
         return np.concatenate(times), np.concatenate(contents)
@@ -124,10 +147,9 @@ class History:
         self._dirty.clear()
         rows: dict[str, bytes | None] = {}
         for hour, parts in self._handed.items():
-            present = self._present.get(hour)
-            for part in np.flatnonzero(parts).tolist():
-                there = present is not None and bool(present[part])
-                rows[f"{self._head}/{hour}/{part:02x}"] = self._row(hour, part) if there else None
+            there = parts & self._present.get(hour, _NO_PARTS)
+            rows.update(dict.fromkeys(self._keys(hour, parts & ~there)))
+            rows.update(self._rows(hour, there))
         return rows
 
     def saved(self) -> None:
@@ -136,11 +158,10 @@ class History:
 
     def state(self) -> dict[str, bytes]:
         """All rows."""
-        return {
-            f"{self._head}/{hour}/{part:02x}": self._row(hour, part)
-            for hour, parts in self._present.items()
-            for part in np.flatnonzero(parts).tolist()
-        }
+        rows: dict[str, bytes] = {}
+        for hour, parts in self._present.items():
+            rows.update(self._rows(hour, parts))
+        return rows
 
     def restore(self, state: Mapping[str, bytes]) -> None:
         """Take up rows; entries of stations that are gone are left out."""
@@ -150,31 +171,67 @@ class History:
                 continue
             check_version(self._name, value, self._version)
             hour = int(key.split("/")[1])
-            names, place, time, content = msgspec.msgpack.decode(
-                memoryview(value)[1:], type=tuple[list[str], bytes, bytes, bytes]
-            )
+            names, place, time, contents = msgspec.msgpack.decode(memoryview(value)[1:], type=_HourRow)
             places = np.array([place_of.get(name, -1) for name in names], dtype=np.intp)
-            rows = places[np.frombuffer(place, dtype="<i4")]
+            rows = places[_unpacked(place)]
             known = rows >= 0
-            self.add(
-                rows[known],
-                np.frombuffer(time, dtype="<i8")[known],
-                np.frombuffer(content, dtype="<i8").reshape(-1, self._width)[known],
-            )
+            content = np.stack([_unpacked(column) for column in contents], axis=1)
+            self.add(rows[known], _unpacked(time)[known], content[known])
             self._present.setdefault(hour, np.zeros(PARTS, dtype=bool))[int(key.split("/")[2], 16)] = True
-            self._hours.setdefault(hour, _Hour(self._width))
+            self._hours.setdefault(hour, _Hour(hour, self._width))
         self._dirty.clear()
 
-    def _row(self, hour: int, part: int) -> bytes:
+    def _keys(self, hour: int, parts: NDArray[np.bool_]) -> list[str]:
+        return [f"{self._head}/{hour}/{part:02x}" for part in np.flatnonzero(parts).tolist()]
+
+    def _rows(self, hour: int, parts: NDArray[np.bool_]) -> dict[str, bytes]:
+        """Rows of some parts of an hour that is there."""
+        if not parts.any():
+            return {}
         entries = self._hours[hour]
-        at = np.flatnonzero(self._part[entries.place[: entries.n]] == part)
+        place = entries.place[: entries.n]
         # By station and then as they came, so that the bytes do not depend on how stations were mixed.
-        at = at[np.argsort(entries.place[at], kind="stable")]
-        places, names = np.unique(entries.place[at], return_inverse=True)
+        order = np.argsort(self._rank[place], kind="stable")
+        edges = np.searchsorted(self._rank[place[order]], self._first_rank).tolist()
+        rows = {}
+        for key, part in zip(self._keys(hour, parts), np.flatnonzero(parts).tolist(), strict=True):
+            at = order[edges[part] : edges[part + 1]]
+            rows[key] = self._row(part, place[at], entries.time_us(at), entries.content[at].astype(np.int64))
+        return rows
+
+    def _row(
+        self, part: int, place: NDArray[np.int32], time_us: NDArray[np.int64], content: NDArray[np.int64]
+    ) -> bytes:
+        within = self._rank[place] - self._first_rank[part]
+        there = np.zeros(len(self._parts.members[part]), dtype=bool)
+        there[within] = True
         body = (
-            [self._ids[place] for place in places.tolist()],
-            names.astype("<i4").tobytes(),
-            entries.time_us[at].astype("<i8").tobytes(),
-            entries.content[at].astype("<i8").tobytes(),
+            self._parts.names(part, there),
+            _packed((np.cumsum(there) - 1)[within]),
+            _packed(time_us),
+            [_packed(content[:, k]) for k in range(self._width)],
         )
         return bytes([self._version]) + msgspec.msgpack.encode(body)
+
+
+_NO_PARTS = np.zeros(PARTS, dtype=bool)
+
+
+def _packed(column: NDArray[Any]) -> _Column:
+    """Whole numbers as the least of them and what each has above it, in the smallest type that holds that."""
+    if not len(column):
+        return 0, "", b""
+    least, most = int(column.min()), int(column.max())
+    size = next(s for s in ("", "<u1", "<u2", "<u4", "<i8") if most - least < _HOLDS[s])
+    return least, size, (column - least).astype(size).tobytes() if size else len(column).to_bytes(4, "little")
+
+
+def _unpacked(column: _Column) -> NDArray[np.int64]:
+    least, size, above = column
+    if size:
+        return np.frombuffer(above, dtype=size).astype(np.int64) + least
+    return np.full(int.from_bytes(above, "little"), least, dtype=np.int64)
+
+
+_HOLDS = {"": 1, "<u1": 2**8, "<u2": 2**16, "<u4": 2**32, "<i8": 2**64}
+"""By type, how many numbers from 0 on it holds; the last holds any difference that there is."""

@@ -65,7 +65,7 @@ class LandslideQuality:
         self._state["chance"] = 1.0
         self._state["since_us"] = _NEVER
         ids = [station.id for station in stations]
-        self.rows = StationRows(name, version, [f"landslide/{i}" for i in ids], self._state)
+        self.rows = StationRows(name, version, ids, self._state, head="landslide/")
         self.history = History("landslide_said", name, version, ids, _N, HORIZON_US)
         limits = [
             [station_limits(parameters.fields, s.parameters, field) for field in FIELDS] for s in stations

@@ -60,7 +60,7 @@ class RainQuality:
         self._state = np.zeros(len(ids), dtype=_ROW)
         for field in ("end_us", "same_since_us", "hour"):
             self._state[field] = _NEVER
-        self.rows = StationRows(name, version, [f"rain/{i}" for i in ids], self._state)
+        self.rows = StationRows(name, version, ids, self._state, head="rain/")
         self.history = History("rain_said", name, version, ids, 2, HORIZON_US)
         own = [station_limits({}, bundle.stations[row].parameters, "rain_mm") for row in rows]
         self._own_suspect_um = np.array(

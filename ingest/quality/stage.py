@@ -2,7 +2,7 @@
 
 In      packets as they came
 Out     the same packets with flags and `counts`, cut and blanked where a part does not count; `station` findings
-State   one row a station, and what stations said within the horizon; layout 1
+State   one row a station, and what stations said within the horizon; layout 2
 Source  EXACT, rules 4 and 7; flags of IOOS QARTOD: of several tests the worst holds (9 < 2 < 1 < 3 < 4)
 
 A reading past the horizon is kept and scores nothing: rain 72 h, seismic and camera 1 h, landslide 7 days.
@@ -35,7 +35,7 @@ class Quality:
     """Judges every reading once, in the order of the log."""
 
     name = "quality"
-    state_version = 1
+    state_version = 2
     kinds = frozenset({"rain", "landslide", "seismic", "camera", "object"})
 
     def __init__(self, parameters: QualityParameters, bundle: Bundle) -> None:
