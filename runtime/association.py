@@ -19,17 +19,24 @@ from sqlalchemy.exc import DataError, SQLAlchemyError
 
 from alerting.ledger import LedgerError, UnknownBundle
 from runtime import metrics
+from runtime.met import OtherContent
 from runtime.pipeline import Decisions, Pipeline
 from schemas.bundle import Bundle
-from schemas.errors import plain
+from schemas.errors import PlainError, plain
 from schemas.log import Broken, Positioned, UnreadableRecord
 from schemas.stage import UnknownState
 from schemas.times import Micros
 
 CHECKPOINT_EVERY_S = 5.0
-STOPPING_FAULTS = (LedgerError, UnknownState, UnreadableRecord)
+
+
+class NotThereYet(PlainError):
+    """What was decided cannot be put where others wait for it just now: no checkpoint may include it."""
+
+
+STOPPING_FAULTS = (LedgerError, UnknownState, UnreadableRecord, OtherContent)
 """What stops an area (EXACT, rules 9 and 16); anything else that a record does is laid to that record."""
-PASSING_FAULTS = (SQLAlchemyError, UnknownBundle)
+PASSING_FAULTS = (SQLAlchemyError, UnknownBundle, NotThereYet)
 """What may be over when the same records are given again: a ledger that is away, a bundle not stored yet (rule 17)."""
 
 _MOST_SINCE = 10_000
@@ -75,6 +82,9 @@ class Association:
         Told of a record that no pipeline can process: its position and the reason. It changes no state.
     epoch
         Fences out an earlier owner of the area; None where there can be none.
+    all_told
+        Whether what `on_decisions` was told is where others wait for it: in other areas' logs, on topics. A checkpoint
+        waits for that, or a crash would lose it.
     """
 
     def __init__(
@@ -86,6 +96,7 @@ class Association:
         on_decisions: Callable[[Decisions], None],
         on_dead: Callable[[int, str], None],
         epoch: int | None = None,
+        all_told: Callable[[], bool] = lambda: True,
     ) -> None:
         self.code = code
         self._first_bundle = bundle
@@ -93,6 +104,7 @@ class Association:
         self._on_decisions = on_decisions
         self._on_dead = on_dead
         self._epoch = epoch
+        self._all_told = all_told
         self._since: list[Positioned] = []
         """What came since the last checkpoint: enough to go back to it and on again."""
         self._torn = False
@@ -137,6 +149,10 @@ class Association:
         if not ahead:
             return
         if len(self._since) >= _MOST_SINCE:
+            if not self._all_told():
+                raise NotThereYet(
+                    f"{len(self._since)} records wait until what they led to has been forwarded"
+                )
             self._save()
         for broken, group in groupby(ahead, lambda entry: isinstance(entry.record, Broken)):
             if broken:
@@ -165,6 +181,10 @@ class Association:
         """Whether the last checkpoint is older than a few seconds."""
         return time.monotonic() - self._checkpointed_s >= CHECKPOINT_EVERY_S
 
+    def unsaved_s(self) -> float:
+        """Seconds since the last checkpoint, while something has come since; else 0."""
+        return 0.0 if self.position == self.saved_position else time.monotonic() - self._checkpointed_s
+
     def checkpoint_if_due(self) -> bool:
         """Save the state where the last checkpoint is older than a few seconds; whether it did."""
         return self.checkpoint_is_due() and self.checkpoint()
@@ -173,7 +193,7 @@ class Association:
         """Save changed rows and position in one transaction; False where nothing has come since the last."""
         with self._working:
             self._checkpointed_s = time.monotonic()
-            if self.position == self.saved_position or self._torn:
+            if self.position == self.saved_position or self._torn or not self._all_told():
                 return False
             self._save()
             return True

@@ -33,3 +33,12 @@ class Decisions:
         return bool(
             self.findings or self.alerts or self.notices or self.releases or self.acts or self.forwards
         )
+
+    def add(self, later: Decisions) -> None:
+        """Append what was decided later."""
+        self.findings += later.findings
+        self.alerts += later.alerts
+        self.notices += later.notices
+        self.releases += later.releases
+        self.acts += later.acts
+        self.forwards += later.forwards

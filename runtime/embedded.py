@@ -5,7 +5,8 @@ Out     the ledger; `on_decisions` for the console
 State   `log.db` (the log) and `state.db` (checkpoints and ledger); no transaction spans both
 
 A reading is acknowledged when it is in `log.db`. A crash at any instruction is a replay of the log from the last
-checkpoint, to the same ids, which the ledger keeps once.
+checkpoint, to the same ids, which the ledger keeps once. What one association area forwards is in the other's log before
+the checkpoint that includes its cause: forwarded twice rather than never, and counted once by its id.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ from runtime.pipeline import Decisions
 from schemas.act import Act
 from schemas.bundle import Bundle
 from schemas.errors import plain
+from schemas.finding import Forward
+from schemas.log import FindingRecord
 from schemas.log import Positioned
 from schemas.times import DAY, HOUR, Micros
 
@@ -71,11 +74,18 @@ class EmbeddedEngine:
         self._waiting: dict[str, Future[Act]] = {}
         self.faults: dict[str, str] = {}
         """By association area: why it has stopped. Empty while all run."""
+        self._unforwarded: dict[str, list[Forward]] = {code: [] for code in bundle.associations}
+        """By association area: what it found for others and is not in their logs yet."""
         self._timed = TimedLog(self.log, clock)
         timed_ledger = TimedLedger(self.ledger, clock, self._timed.logged_at)
         self.associations = {
             code: Association(
-                code, bundle, timed_ledger, on_decisions=self._decided, on_dead=partial(self.log.bury, code)
+                code,
+                bundle,
+                timed_ledger,
+                on_decisions=partial(self._decided, code),
+                on_dead=partial(self.log.bury, code),
+                all_told=partial(self._forward, code),
             )
             for code in bundle.associations
         }
@@ -92,7 +102,9 @@ class EmbeddedEngine:
         self._logged = threading.Event()
         self._stopping = threading.Event()
         self._pruned_us: Micros = clock.now_us()
-        self.intake = Intake(self._timed, self.ledger, bundle, clock, due=self._due, on_logged=self._logged.set)
+        self.intake = Intake(
+            self._timed, self.ledger, bundle, clock, due=self._due, on_logged=self._logged.set
+        )
         self._thread = threading.Thread(target=self._run, name="pipelines", daemon=True)
 
     def start(self) -> None:
@@ -232,13 +244,30 @@ class EmbeddedEngine:
             self.failure = f"{type(error).__name__}: {plain(error)}"
             self._stopping.wait(_RETRY_S)
 
-    def _decided(self, decisions: Decisions) -> None:
+    def _decided(self, code: str, decisions: Decisions) -> None:
+        self._unforwarded[code] += decisions.forwards
+        self._forward(code)
         for act in decisions.acts:
             waiting = self._waiting.get(act.id)
             if waiting is not None and not waiting.done():
                 waiting.set_result(act)
         metrics.count(decisions)
         self._tell(decisions)
+
+    def _forward(self, code: str) -> bool:
+        """Append to other areas' logs what one has for them; whether all of it is there."""
+        forwards = self._unforwarded[code]
+        if not forwards:
+            return True
+        now = self.clock.now_us()
+        try:
+            self._timed.append([(forward.area, now, FindingRecord.of(forward)) for forward in forwards])
+        except LogFull as error:
+            metrics.log.error("association.not_forwarded area=%s reason=%s; trying again", code, error)
+            return False
+        forwards.clear()
+        self._logged.set()
+        return True
 
     def _guarded_prune(self) -> None:
         try:

@@ -195,6 +195,8 @@ class Pipeline:
         for place, depth, item in found:
             yield from self._walk_dues(log_us, behind, place, out)
             yield place
+            # Whoever had something to give may have given a due with it.
+            self._tick_until(int(log_us[place]), self._first_network, out)
             behind = place
             self.now = int(log_us[place])
             self._hand_on(item, depth, self.now, out)
@@ -202,9 +204,7 @@ class Pipeline:
         yield from self._walk_dues(log_us, behind, stop - 1, out)
         self.now = int(log_us[stop - 1])
 
-    def _walk_dues(
-        self, log_us: NDArray[np.int64], behind: int, place: int, out: Decisions
-    ) -> Iterator[int]:
+    def _walk_dues(self, log_us: NDArray[np.int64], behind: int, place: int, out: Decisions) -> Iterator[int]:
         """Tick the network stages and those behind up to a row's time, each due at the first row that reaches it."""
         moment = int(log_us[place])
         while (due := self._first_due(self._first_network)[0]) is not None and due <= moment:

@@ -1,7 +1,8 @@
-"""What a worker's pipelines decide, on its way to Kafka: findings, released alert versions, dead records.
+"""What a worker's pipelines decide, on its way to Kafka: findings, released alert versions, dead records, and what
+other association areas are to know.
 
 In      decisions, after they are durable in the ledger; from any thread
-Out     messages of `findings`, `alerts.<tier>` and `log.dead`, at least once
+Out     messages of `findings`, `alerts.<tier>` and `log.dead`, and of `log` for other areas, at least once
 """
 
 from __future__ import annotations
@@ -15,15 +16,16 @@ import msgspec
 from alerting.ledger import Ledger
 from runtime import metrics
 from runtime.pipeline import Decisions
-from runtime.topics import DEAD, FINDINGS, alerts_topic
+from runtime.topics import DEAD, FINDINGS, LOG, alerts_topic
 from schemas.alert import Alert, Status
 from schemas.area import TIERS
-from schemas.log import Dead
+from schemas.log import Dead, FindingRecord, encode_record
 
 log = logging.getLogger("fenghuo")
 
 Send = Callable[[str, str, bytes], Awaitable[object]]
-"""Sends a message (topic, key, value); done when the brokers have acknowledged it."""
+"""Sends a message (topic, key, value); done when the brokers have acknowledged it. The key of `log` is an association
+area's code, and says the partition."""
 
 
 class Publishing:
@@ -33,6 +35,10 @@ class Publishing:
         self._ledger = ledger
         self._send = send
         self._unsent: list[tuple[str, str, bytes]] = []
+
+    def all_sent(self) -> bool:
+        """Whether everything that was decided is on its topic."""
+        return not self._unsent
 
     async def try_to_send(self) -> bool:
         """Put on the topics what is not there yet; what fails stays for the next time, and is told twice rather than never.
@@ -54,6 +60,8 @@ class Publishing:
     def say(self, decisions: Decisions) -> None:
         """Count what was decided, and let it wait for its topics."""
         metrics.count(decisions)
+        for forward in decisions.forwards:
+            self._later(LOG, forward.area, encode_record(FindingRecord.of(forward)))
         for finding in decisions.findings:
             self._later(FINDINGS, finding.area, finding.model_dump_json().encode())
         said = {(alert.id, alert.version): alert for alert in decisions.alerts}
@@ -82,5 +90,5 @@ class Publishing:
 
 
 def topics_out() -> list[str]:
-    """All topics that a worker writes."""
+    """All topics that a worker writes beside the log."""
     return [FINDINGS, DEAD, *(alerts_topic(status, tier) for status in Status for tier in TIERS)]

@@ -2,7 +2,7 @@
 
 In      files of readings, a configuration
 Out     findings.jsonl, alerts.jsonl, notices.jsonl, rejects.jsonl: a function of the files and the configuration,
-        repeatable to the byte, whatever the batch size
+        repeatable to the byte, whatever the batch size; of several association areas one behind the other, by code
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
 from pydantic import BaseModel
 
 from ingest.packing import Packer
 from ingest.sources.file import FromFile, read_files
-from runtime.pipeline import Decisions, Pipeline
+from runtime.decisions import Decisions
+from runtime.neighbours import Neighbours
 from schemas.bundle import Bundle
 from schemas.notice import Notice
 from schemas.reject import Reject
@@ -56,18 +56,14 @@ def replay(
     on_bytes
         Told how many bytes have been read since it was last told, for a progress bar.
     """
-    pipelines = {code: Pipeline(bundle, code) for code in bundle.associations}
-    result = Replayed(decisions={code: Decisions() for code in pipelines})
+    neighbours = Neighbours(bundle)
+    result = Replayed(decisions=neighbours.decisions)
     packer = Packer(bundle)
     entries = read_files(paths, on_bytes, _mseed_station(bundle))
     while chunk := list(islice(entries, batch)):
-        for entry in chunk:
-            _take(entry, packer, result)
-        result.readings += packer.size
-        for code, placed in packer.take().items():
-            pipelines[code].process_packets(
-                [p.packet for p in placed], _dense([p.order for p in placed]), result.decisions[code]
-            )
+        taken = [entry.log_us for entry in chunk if _take(entry, packer, result)]
+        result.readings += len(taken)
+        neighbours.take(packer.take(), taken)
     return result
 
 
@@ -81,21 +77,13 @@ def write(result: Replayed, out: Path) -> None:
     _write_lines(out / "rejects.jsonl", result.rejects)
 
 
-def _take(entry: FromFile, packer: Packer, result: Replayed) -> None:
-    if isinstance(entry.item, Reject):
-        result.rejects.append(entry.item)
-        return
-    reject = packer.add(entry.item, entry.log_us, entry.source)
+def _take(entry: FromFile, packer: Packer, result: Replayed) -> bool:
+    """Hand on a reading, or keep why it is none; whether it was one."""
+    item = entry.item
+    reject = item if isinstance(item, Reject) else packer.add(item, entry.log_us, entry.source)
     if reject is not None:
         result.rejects.append(reject)
-
-
-def _dense(
-    orders: list[np.ndarray[tuple[int], np.dtype[np.int64]]],
-) -> list[np.ndarray[tuple[int], np.dtype[np.int64]]]:
-    """The same orders counted from 0 without holes: an area sees only its own readings."""
-    places = np.sort(np.concatenate(orders))
-    return [np.searchsorted(places, order) for order in orders]
+    return reject is None
 
 
 def _latest(notices: Iterable[Notice]) -> Iterable[Notice]:

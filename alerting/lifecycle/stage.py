@@ -314,7 +314,11 @@ class Lifecycle:
 
     def _encode(self, key: str) -> bytes | None:
         kind, _, own = key.partition("/")
-        kept: Mapping[str, Mapping[str, Chain | Mute | Sick]] = {"c": self.chains, "m": self.mutes, "s": self._sick}
+        kept: Mapping[str, Mapping[str, Chain | Mute | Sick]] = {
+            "c": self.chains,
+            "m": self.mutes,
+            "s": self._sick,
+        }
         row = kept[kind].get(own)
         return None if row is None else to_bytes(row)
 

@@ -83,7 +83,11 @@ class FireFix:
         self._marks.touch(f"sighting/{sighting.subject}")
         if sighting.level == 0:
             self._sightings.pop(sighting.subject, None)
-            ended = [(fire, finding) for fire in self._of(sighting.subject) for finding in self._end(fire, sighting)]
+            ended = [
+                (fire, finding)
+                for fire in self._of(sighting.subject)
+                for finding in self._end(fire, sighting)
+            ]
             return [told for fire, finding in ended for told in self._told(fire, finding, now)]
         self._sightings[sighting.subject] = sighting
         fires = self._of(sighting.subject) or self._joined(sighting) or self._opened(sighting)

@@ -141,9 +141,7 @@ class Grader:
         sigma = math.hypot(0.236 / 0.5 / math.sqrt(len(values)), _SIGMA_FLOOR)
         return Magnitude(median(values), sigma, len(values), "pga")
 
-    def effects(
-        self, source: Hypocentre, magnitude: float, motions: Mapping[str, Strongest]
-    ) -> list[Effect]:
+    def effects(self, source: Hypocentre, magnitude: float, motions: Mapping[str, Strongest]) -> list[Effect]:
         """Counties and townships, by code; what instruments say goes before what is estimated."""
         zone = self.zone(source)
         measured = self._measured(source, motions)

@@ -55,5 +55,7 @@ class Holders:
         home = self._bundle.home_of(first_station)
         if home is None or away_km[nearest] > self._parameters.outside_km:
             return home or nearest
-        beside = away_km.get(home, self._parameters.outside_km) - away_km[nearest] <= self._parameters.border_km
+        beside = (
+            away_km.get(home, self._parameters.outside_km) - away_km[nearest] <= self._parameters.border_km
+        )
         return home if beside else nearest
