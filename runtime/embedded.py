@@ -33,9 +33,8 @@ from schemas.act import Act
 from schemas.bundle import Bundle
 from schemas.errors import plain
 from schemas.finding import Forward
-from schemas.log import FindingRecord
-from schemas.log import Positioned
-from schemas.times import DAY, HOUR, Micros
+from schemas.log import FindingRecord, Positioned
+from schemas.times import DAY, HOUR, SECOND, Micros
 
 _IDLE_S = 0.5
 _RECORDS = 500
@@ -196,6 +195,7 @@ class EmbeddedEngine:
                 while self._advance(association):
                     self._guarded(association, association.checkpoint_if_due)
                 self._guarded(association, association.checkpoint_if_due)
+                self._measure(association)
             self._guarded_prune()
         for association in self.associations.values():
             while self._advance(association):
@@ -220,6 +220,13 @@ class EmbeddedEngine:
             observe(records, partial(self._timed.logged_at, association.code), now_us)
             metrics.records_total.inc(taken)
         return taken
+
+    def _measure(self, association: Association) -> None:
+        waiting = max(0, self.log.end(association.code) - association.position)
+        behind_us = self.clock.now_us() - association.now if waiting and association.now else 0
+        metrics.lag_records.labels(association.code).set(waiting)
+        metrics.lag_seconds.labels(association.code).set(max(0, behind_us) / SECOND)
+        metrics.checkpoint_age_seconds.labels(association.code).set(association.unsaved_s())
 
     def _guarded(self, association: Association, step: Callable[[], object]) -> None:
         if association.code in self.faults:

@@ -1,7 +1,7 @@
 """The Faust worker: the same pipelines over the topic `log`, one for each association area.
 
 In      records of `log`, explicitly acknowledged after the checkpoint that includes them
-Out     the ledger; findings to `findings`, released alert versions to `alerts.<tier>`
+Out     the ledger; findings to `findings`, released alert versions to `alerts.<tier>`, findings for other areas to `log`
 
 Faust's cost is by the record, so a record is a packet; its tables and its exactly-once mode are not used
 (EXACT, rule 15). An exception inside the agent's loop would acknowledge what it lost, so none leaves `Worker.take`.
@@ -15,14 +15,21 @@ from typing import Any
 import faust
 
 from alerting.ledger import Ledger
+from runtime import metrics
+from runtime.association import NotThereYet
 from runtime.configuration.loading import Configuration
 from runtime.connections import KafkaAccess
+from runtime.progress import Progress
 from runtime.publishing import topics_out
-from runtime.topics import LOG, MAX_RECORD_BYTES, PARTITIONS
+from runtime.surroundings import clock_of
+from runtime.tending import Tending
+from runtime.topics import LOG, MAX_RECORD_BYTES, PARTITIONS, partition_of
+from runtime.watchdog import LOOK_S, Watchdog, restarts
 from runtime.worker import Worker
 
 BATCH, WITHIN_S = 200, 0.02
 CHECK_S = 1.0
+SESSION_S, HEARTBEAT_S = 8.0, 2.0
 
 
 def make_app(
@@ -31,8 +38,8 @@ def make_app(
     datadir: Path,
     partitions: int = PARTITIONS,
     kafka: KafkaAccess | None = None,
-) -> faust.App:
-    """The worker as a Faust application.
+) -> tuple[faust.App, Tending]:
+    """The worker as a Faust application, and what looks after it.
 
     Parameters
     ----------
@@ -52,9 +59,9 @@ def make_app(
         topic_partitions=partitions,
         topic_allow_declare=False,
         topic_disable_leader=True,
-        # A dead worker is noticed within 10 s; the default is a minute.
-        broker_session_timeout=10.0,
-        broker_heartbeat_interval=3.0,
+        # A dead worker is noticed within 10 s, the others' next heartbeat included; the default is a minute.
+        broker_session_timeout=SESSION_S,
+        broker_heartbeat_interval=HEARTBEAT_S,
         broker_commit_interval=1.0,
         consumer_max_fetch_size=MAX_RECORD_BYTES,
         consumer_auto_offset_reset="earliest",
@@ -71,9 +78,18 @@ def make_app(
     }
 
     async def publish(name: str, key: str, value: bytes) -> None:
-        await (await out[name].send(key=key.encode(), value=value))
+        if name != LOG:
+            await (await out[name].send(key=key.encode(), value=value))
+            return
+        count = app.consumer.topic_partitions(LOG)
+        if count is None:
+            raise NotThereYet(f"the brokers have not said yet how many partitions {LOG} has")
+        await (await topic.send(key=key.encode(), value=value, partition=partition_of(key, count)))
 
-    worker = Worker(configuration, ledger, publish, lambda: app.consumer_generation_id)
+    progress, clock = Progress(), clock_of(configuration.settings)
+    worker = Worker(configuration, ledger, publish, lambda: app.consumer_generation_id, clock, progress)
+    watchdog = Watchdog()
+    tending = Tending(app, worker, progress, kafka, watchdog)
 
     @app.agent(topic, concurrency=1)
     async def over_the_log(stream: faust.StreamT[bytes]) -> None:
@@ -91,6 +107,24 @@ def make_app(
 
     @app.on_partitions_assigned.connect  # type: ignore[arg-type]
     async def begin(_app: Any, assigned: Any, **_: Any) -> None:
-        await worker.begin()
+        numbers = {one.partition for one in assigned if one.topic == LOG}
+        await worker.begin(numbers, app.consumer.topic_partitions(LOG) or partitions)
+        tending.is_member = True
 
-    return app
+    @app.on_after_configured.connect  # type: ignore[arg-type]
+    def watch(_app: Any, **_: Any) -> None:
+        metrics.worker_restarts_total.inc(restarts())
+        watchdog.start()
+
+    @app.timer(LOOK_S)
+    async def look() -> None:
+        await tending.look()
+
+    # A worker that is told to end leaves nothing to take again: its areas are saved, what they hold is acknowledged,
+    # and Faust then leaves the group.
+    @app.on_before_shutdown.connect  # type: ignore[arg-type]
+    async def drain(_app: Any, **_: Any) -> None:
+        watchdog.stop()
+        await worker.drain()
+
+    return app, tending

@@ -10,7 +10,7 @@ from __future__ import annotations
 import bisect
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from alerting.ledger import Ledger
@@ -29,15 +29,24 @@ _APPENDS = 1_000
 
 
 class TimedLedger:
-    """A ledger as a pipeline's area needs it, that keeps beside each decision when it was made and its record logged."""
+    """A ledger as a pipeline's area needs it: keeps beside each decision when it was made and its record logged, and
+    measures checkpoints.
+    """
 
     def __init__(self, ledger: Ledger, clock: Clock, logged_at: LoggedAt) -> None:
         self._ledger = ledger
         self._clock = clock
         self._logged_at = logged_at
         self.load_checkpoint = ledger.load_checkpoint
-        self.checkpoint = ledger.checkpoint
         self.load_bundle = ledger.load_bundle
+
+    def checkpoint(
+        self, area: str, rows: Mapping[str, bytes | None], position: int, *, epoch: int | None = None
+    ) -> None:
+        """As of `Ledger`."""
+        with metrics.checkpoint_seconds.time():
+            self._ledger.checkpoint(area, rows, position, epoch=epoch)
+        metrics.checkpoint_bytes.labels(area).set(sum(len(row) for row in rows.values() if row is not None))
 
     def write_decisions(self, area: str, position: int, *decided: Any, **more: Any) -> None:
         """As of `Ledger`; what is decided is a ledger's affair, when it was is told here."""
@@ -75,11 +84,15 @@ class TimedLog:
         return logged_us if position > last - count else None
 
 
-def observe(records: Sequence[Positioned], logged_at: Callable[[int], Micros | None], decided_us: Micros) -> None:
+def observe(
+    records: Sequence[Positioned], logged_at: Callable[[int], Micros | None], decided_us: Micros
+) -> None:
     """Count how long the records of one batch took, by hop; of a packet its newest reading."""
     for position, record in records:
         if isinstance(record, Broken):
             continue
+        if isinstance(record, Packet):
+            metrics.log_readings_total.labels(record.kind).inc(len(record))
         received_us = int(record.log_us[-1]) if isinstance(record, Packet) else record.at_us
         if isinstance(record, Packet):
             observe_hop("received", int(record.observed_us[-1]), received_us)

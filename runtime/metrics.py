@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from typing import TYPE_CHECKING
 
@@ -50,6 +51,51 @@ relay_held = Gauge("fenghuo_relay_held", "Relay: readings held, not yet acknowle
 relay_held_bytes = Gauge("fenghuo_relay_held_bytes", "Relay: about how many bytes they take on the disk.")
 relay_full = Gauge("fenghuo_relay_full", "Relay: 1 while nothing more can be taken, else 0.")
 relay_connected = Gauge("fenghuo_relay_connected", "Relay: 1 while the engine's broker is there, else 0.")
+log_readings_total = Counter(
+    "fenghuo_log_readings_total", "Readings of the log that pipelines have processed.", ["kind"]
+)
+lag_records = Gauge(
+    "fenghuo_lag_records",
+    "Records of the log that are not processed yet; `log` is an area's code, on Kafka a partition's number.",
+    ["log"],
+)
+lag_seconds = Gauge(
+    "fenghuo_lag_seconds",
+    "How far behind the clock an area's pipeline is while records wait for it, in the log's seconds; else 0.",
+    ["area"],
+)
+uncommitted_records = Gauge(
+    "fenghuo_uncommitted_records", "Worker: records of a partition that no checkpoint includes yet.", ["log"]
+)
+partitions_recovering = Gauge(
+    "fenghuo_partitions_recovering",
+    "Worker: partitions that stand behind where their log ended when they were given to this worker.",
+)
+recovery_seconds = Gauge(
+    "fenghuo_recovery_seconds",
+    "Worker: from the last time that partitions were given until all that stood in them was processed.",
+)
+worker_restarts_total = Counter(
+    "fenghuo_worker_restarts_total", "Worker: how often the watchdog has started it anew."
+)
+checkpoint_age_seconds = Gauge(
+    "fenghuo_checkpoint_age_seconds",
+    "Since an area's last checkpoint, while something has come since; else 0.",
+    ["area"],
+)
+checkpoint_bytes = Gauge(
+    "fenghuo_checkpoint_bytes", "Rows of state that an area's last checkpoint has written.", ["area"]
+)
+checkpoint_seconds = Histogram(
+    "fenghuo_checkpoint_seconds",
+    "How long a checkpoint took.",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
+restore_seconds = Gauge(
+    "fenghuo_restore_seconds",
+    "How long an area's state took to come back from its last checkpoint.",
+    ["area"],
+)
 hop_seconds = Histogram(
     "fenghuo_hop_seconds",
     "From the hop before to this one, in the log's seconds: received, logged, decided (each record), dispatched,"
@@ -62,6 +108,13 @@ decision_seconds = Histogram(
     "From a record's log time to its decisions in the ledger, in the log's seconds.",
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
 )
+
+
+def forget_area(code: str) -> None:
+    """An area is another worker's: what was told of it here is of the past."""
+    for gauge in (lag_seconds, checkpoint_age_seconds, checkpoint_bytes, restore_seconds):
+        with contextlib.suppress(KeyError):
+            gauge.remove(code)
 
 
 def count(decisions: Decisions) -> None:

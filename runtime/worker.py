@@ -13,26 +13,36 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from alerting.ledger import Fenced, Ledger
 from runtime import metrics
 from runtime.association import PASSING_FAULTS, Association
+from runtime.clock import Clock
 from runtime.configuration.loading import Configuration
 from runtime.graveyard import Graveyard
+from runtime.hops import TimedLedger, observe
+from runtime.progress import Progress
 from runtime.publishing import Publishing, Send
+from runtime.topics import partition_of
 from schemas.bundle import Bundle
 from schemas.errors import plain
 from schemas.log import Positioned, read_record
+from schemas.times import SECOND, Micros
 
 log = logging.getLogger("fenghuo")
 
+RESTORING_S = 600.0
+"""What an area's state may take to come back; the watchdog waits so long."""
 FENCED_S = 15.0
 """Longer than a member of the group can be away without being told so."""
 _AWAY_S = 1.0
+_DRAIN_S = 20.0
+_TOLD_S = 30.0
+"""How long what was last waited for counts as what is waited for still."""
 
 
 @dataclass(slots=True)
@@ -51,6 +61,8 @@ class _Area:
     association: Association | Graveyard | None = None
     rests_until_s: float = 0.0
     stopped: bool = False
+    logged_us: dict[int, Micros] = field(default_factory=dict)
+    """When the records of the batch in hand were in the log, by position."""
 
 
 class Worker:
@@ -62,6 +74,10 @@ class Worker:
         Sends a message to Kafka; done when the brokers have acknowledged it.
     generation
         The generation of the assignment that holds now.
+    clock
+        The house's clock, for how long things take; decisions know nothing of it.
+    progress
+        Told what is taken.
     """
 
     def __init__(
@@ -70,10 +86,16 @@ class Worker:
         ledger: Ledger,
         publish: Send,
         generation: Callable[[], int],
+        clock: Clock,
+        progress: Progress,
     ) -> None:
         self._bundle = configuration.bundle
         self._ledger = ledger
         self._generation = generation
+        self._clock = clock
+        self._progress = progress
+        self._waits_for = ("", 0.0)
+        """Why it could not go on, and until when that counts, by the machine's running time."""
         self._over: int | None = None
         """The generation that was let go while the next is not there yet."""
         self._publishing = Publishing(ledger, publish)
@@ -97,10 +119,13 @@ class Worker:
                     self._keep(events)
                     arrived = True
                 reason = await self._take_areas(events)
-                await self._publishing.try_to_send()
+                await self._try_to_send()
                 await self._save_all(now=False)
             if reason is None:
+                for event in events:
+                    self._progress.took(event.message.partition, event.message.offset + 1)
                 return
+            self._wait_for(reason)
             log.error("worker.waiting reason=%s", reason)
             await asyncio.sleep(_AWAY_S)
 
@@ -112,18 +137,63 @@ class Worker:
                     await self._take_area(code, area, [])
             await self._save_all(now=now)
 
+    async def drain(self) -> None:
+        """Save and acknowledge what was taken, before the process ends; what cannot be saved is taken again by another."""
+        try:
+            await asyncio.wait_for(self.checkpoint(now=True), _DRAIN_S)
+        except TimeoutError:
+            log.error("worker.not_drained after_s=%g; what is not saved is taken again", _DRAIN_S)
+
+    def waits_for(self) -> str | None:
+        """What keeps the worker from going on just now, as it was last told; None where nothing does."""
+        reason, until_s = self._waits_for
+        return reason if time.monotonic() < until_s else None
+
+    def stopped(self) -> list[str]:
+        """Codes of areas that have stopped and need a person."""
+        return sorted(code for code, area in self._areas.items() if area.stopped)
+
+    def blocked(self) -> frozenset[int]:
+        """Partitions in which nothing can be acknowledged any more, for an area of theirs has stopped."""
+        return frozenset(self._blocked)
+
+    def measure(self) -> None:
+        """Set the gauges of all areas."""
+        now_us = self._clock.now_us()
+        for code, area in self._areas.items():
+            if not isinstance(area.association, Association):
+                continue
+            metrics.checkpoint_age_seconds.labels(code).set(area.association.unsaved_s())
+            behind = self._progress.behind(area.partition) and area.association.now > 0
+            lag_s = max(0, now_us - area.association.now) / SECOND if behind else 0.0
+            metrics.lag_seconds.labels(code).set(lag_s)
+
     async def let_go(self) -> None:
         """Partitions have changed hands: forget everything; whoever has an area now draws a newer epoch."""
         async with self._lock:
             self._over = self._generation()
+            for code in self._areas:
+                metrics.forget_area(code)
             self._areas.clear()
+            self._progress.gone()
             metrics.areas_stopped.set(0)
             self._waiting.clear()
             self._blocked.clear()
 
-    async def begin(self) -> None:
-        """Partitions were given to us, in a generation of their own."""
-        self._over = None
+    async def begin(self, partitions: Collection[int], count: int) -> None:
+        """Partitions were given to us, in a generation of their own: their areas' states are restored at once.
+
+        Parameters
+        ----------
+        count
+            How many partitions the log has.
+        """
+        async with self._lock:
+            self._over = None
+            self._progress.given(partitions, time.monotonic())
+            for code in self._bundle.associations:
+                if (partition := partition_of(code, count)) in partitions:
+                    self._areas.setdefault(code, _Area(partition))
 
     def _is_ours(self, event: Any) -> bool:
         generation: int = event.message.generation_id
@@ -152,7 +222,7 @@ class Worker:
             return f"another worker holds area {code}; waiting whether it is ours still"
         try:
             if area.association is None:
-                area.association = await asyncio.to_thread(self._open, code)
+                area.association = await asyncio.to_thread(self._open, code, area)
                 # Also what was taken before the area was lost and is in no checkpoint.
                 kept = [event for event in self._waiting.get(area.partition, ()) if _area_of(event) == code]
                 newest = kept[-1].message.offset if kept else -1
@@ -168,9 +238,11 @@ class Worker:
                 if born is None:
                     return None
                 bundle, records = born[0], list(born[1])
-                area.association = await asyncio.to_thread(self._association, code, bundle)
+                area.association = await asyncio.to_thread(self._association, code, area, bundle)
+            area.logged_us = self._logged_us(events)
             await asyncio.to_thread(area.association.take, records)
             metrics.records_total.inc(len(records))
+            observe(records, area.logged_us.get, self._clock.now_us())
         except PASSING_FAULTS as error:
             return f"area {code}: {plain(error)}; nothing is lost"
         except Fenced as error:
@@ -194,20 +266,37 @@ class Worker:
         log.critical("worker.area_stopped area=%s reason=%s: %s", code, type(error).__name__, plain(error))
         self._blocked.add(area.partition)
 
-    def _open(self, code: str) -> Association | Graveyard:
+    def _logged_us(self, events: Sequence[Any]) -> dict[int, Micros]:
+        """When the brokers took events, by the position of each."""
+        return {
+            event.message.offset + 1: self._clock.shown_at(int(event.message.timestamp * SECOND))
+            for event in events
+            if event.message.timestamp is not None
+        }
+
+    def _wait_for(self, reason: str, told_s: float = _TOLD_S) -> None:
+        self._waits_for = (reason, time.monotonic() + told_s)
+
+    def _open(self, code: str, area: _Area) -> Association | Graveyard:
         if code in self._bundle.associations or self._ledger.checkpoint_position(code):
-            return self._association(code, self._bundle)
+            return self._association(code, area, self._bundle)
         return Graveyard(code, partial(self._publishing.bury, code), self._ledger.load_bundle)
 
-    def _association(self, code: str, bundle: Bundle) -> Association:
-        return Association(
+    def _association(self, code: str, area: _Area, bundle: Bundle) -> Association:
+        self._wait_for(f"the state of area {code} is being restored", RESTORING_S)
+        began_s = time.monotonic()
+        association = Association(
             code,
             bundle,
-            self._ledger,
+            TimedLedger(self._ledger, self._clock, lambda _, position: area.logged_us.get(position)),
             on_decisions=self._publishing.say,
             on_dead=partial(self._publishing.bury, code),
             epoch=self._ledger.draw_epoch(code),
+            all_told=self._publishing.all_sent,
         )
+        metrics.restore_seconds.labels(code).set(time.monotonic() - began_s)
+        self._waits_for = ("", 0.0)
+        return association
 
     async def _save_all(self, *, now: bool) -> None:
         for code, area in self._areas.items():
@@ -216,16 +305,23 @@ class Worker:
         self._acknowledge()
 
     async def _save(self, code: str, area: _Area, association: Association | Graveyard, *, now: bool) -> None:
-        if not (now or association.checkpoint_is_due()) or not await self._publishing.try_to_send():
+        if not (now or association.checkpoint_is_due()) or not await self._try_to_send():
             return
         try:
             await asyncio.to_thread(association.checkpoint)
         except PASSING_FAULTS as error:
+            self._wait_for(f"area {code} cannot save its state: {plain(error)}")
             log.error("worker.ledger_away area=%s reason=%s; nothing is acknowledged", code, plain(error))
         except Fenced as error:
             self._fence(code, area, error)
         except Exception as error:  # noqa: BLE001 - see _take_area
             self._stop(code, area, error)
+
+    async def _try_to_send(self) -> bool:
+        sent = await self._publishing.try_to_send()
+        if not sent:
+            self._wait_for("what was decided cannot be put on its topics")
+        return sent
 
     def _acknowledge(self) -> None:
         """Acknowledge what checkpoints include, each partition strictly in its order.

@@ -15,6 +15,7 @@ from runtime.configuration.loading import load
 from runtime.connections import KafkaAccess
 from runtime.database import open_ledger
 from runtime.faust_app import make_app
+from runtime.tending import Tending
 from runtime.topics import make_topics
 
 
@@ -32,21 +33,21 @@ def worker(folder: Path, verbose: bool, health: tuple[str, int] | None) -> None:
         )
     with kafka.plainly():
         make_topics(",".join(kafka.bootstrap), security=kafka.security)
-    member = threading.Event()
+    made: list[Tending] = []
     with (
-        telling_health(
-            health, lambda: [] if member.is_set() else ["the group of workers has not let it in yet"]
-        ),
+        telling_health(health, lambda: made[0].faults() if made else ["the ledger is not open yet"]),
         open_ledger(configuration.settings, os.environ) as ledger,
         tempfile.TemporaryDirectory() as datadir,
     ):
-        app = make_app(configuration, ledger, Path(datadir), kafka=kafka)
+        app, tending = make_app(configuration, ledger, Path(datadir), kafka=kafka)
+        made.append(tending)
+        said = threading.Event()
 
         @app.on_partitions_assigned.connect  # type: ignore[arg-type]
-        async def begin(_app: Any, assigned: Any, **_: Any) -> None:
-            if not member.is_set():
+        async def say(_app: Any, assigned: Any, **_: Any) -> None:
+            if not said.is_set():
                 click.echo("worker ready")
-            member.set()
+            said.set()
 
         # What is echoed is ours to read, not a line of Faust's log.
         app.Worker(

@@ -14,6 +14,8 @@ from sqlalchemy.exc import OperationalError
 
 from alerting.ledger import Ledger
 from runtime import worker as worker_module
+from runtime.clock import HandClock
+from runtime.progress import Progress
 from runtime.topics import DEAD
 from runtime.worker import Worker
 from schemas.act import Act
@@ -44,11 +46,19 @@ class Bench:
         self.published: list[str] = []
         self.dead: list[Dead] = []
         self.kafka_is_away = False
+        self.progress = Progress()
         self.worker = self.new_worker()
 
     def new_worker(self) -> Worker:
         configuration: Any = SimpleNamespace(bundle=OLD)
-        return Worker(configuration, self.ledger, self.publish, lambda: self.generation)
+        return Worker(
+            configuration,
+            self.ledger,
+            self.publish,
+            lambda: self.generation,
+            HandClock(T),
+            self.progress,
+        )
 
     async def publish(self, topic: str, _key: str, value: bytes) -> None:
         if self.kafka_is_away:
@@ -60,7 +70,12 @@ class Bench:
     def event(self, offset: int, area: str = A, record: Record | None = None) -> Any:
         value = encode_record(rain(OLD, "R-1", at=T + offset) if record is None else record)
         message = SimpleNamespace(
-            partition=0, offset=offset, key=area.encode(), value=value, generation_id=self.generation
+            partition=0,
+            offset=offset,
+            key=area.encode(),
+            value=value,
+            generation_id=self.generation,
+            timestamp=None,
         )
         return SimpleNamespace(message=message, ack=lambda: self.acked.append(offset))
 
@@ -99,7 +114,7 @@ async def test_events_of_an_earlier_assignment_neither_fence_nor_run_ahead(bench
     await bench.worker.let_go()
     await bench.worker.take(stale[:1])
     bench.generation = 2
-    await bench.worker.begin()
+    await bench.worker.begin(set(), 4)
     await bench.worker.take(stale[1:])
     epoch = bench.ledger.draw_epoch(A)
     assert epoch == 2  # one was the worker's, when the area was its own
@@ -139,7 +154,7 @@ async def test_a_ledger_that_is_away_is_waited_for_and_a_rebalance_meanwhile_is_
         await asyncio.wait_for(bench.worker.let_go(), 5)
         await asyncio.wait_for(taking, 5)
     bench.generation = 2
-    await bench.worker.begin()
+    await bench.worker.begin(set(), 4)
     await bench.worker.take([bench.act(0)])
     await bench.worker.checkpoint(now=True)
     assert bench.acked == [0]
