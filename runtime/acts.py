@@ -1,4 +1,4 @@
-"""Where an act belongs: into the log of the association area of its alert, or of the area that it names."""
+"""Where an act belongs: into the log of the association area that keeps its alert, or of the area or station it names."""
 
 from __future__ import annotations
 
@@ -12,11 +12,18 @@ NOT_IN_THE_LOG = "the log cannot be written just now; send the same act again: i
 
 
 def association_of(act: Act, ledger: Ledger, bundle: Bundle) -> str:
-    """The association area whose log takes an act; the first where the act names no area that there is."""
-    area = act.content.get("area")
+    """The association area whose log takes an act; the first where the act names nothing that there is."""
     if act.alert is not None:
+        keeper = ledger.association_of_alert(act.alert)
+        if keeper in bundle.associations:
+            return keeper
+        # It was kept by an association area that the configuration no longer has.
         versions = ledger.alert_versions(act.alert)
         area = versions[0].area if versions else None
+    else:
+        area = act.content.get("area")
     if isinstance(area, str) and area in bundle.areas:
         return bundle.association_of(area)
-    return bundle.associations[0]
+    station = act.content.get("station")
+    home = bundle.home_of(station) if isinstance(station, str) else None
+    return home or bundle.associations[0]

@@ -320,6 +320,11 @@ class Ledger:
         with self.database.read() as connection:
             return queries.alert_versions(connection, alert)
 
+    def association_of_alert(self, alert: str) -> str | None:
+        """The association area that keeps a chain; None where the ledger has no such chain."""
+        with self.database.read() as connection:
+            return queries.association_of_alert(connection, alert)
+
     def newest_alerts(self, limit: int = 100, hazards: Sequence[str] | None = None) -> list[Alert]:
         """The newest alert versions, newest first."""
         with self.database.read() as connection:

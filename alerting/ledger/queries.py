@@ -77,6 +77,12 @@ def alert_versions(connection: Connection, alert: str) -> list[Alert]:
     )
 
 
+def association_of_alert(connection: Connection, alert: str) -> str | None:
+    """The association area that keeps a chain: of a quake's the chain's own area does not say."""
+    found = connection.execute(select(_ALERTS.c.association).where(_ALERTS.c.id == alert).limit(1)).scalar()
+    return None if found is None else str(found)
+
+
 def newest_alerts(connection: Connection, limit: int, hazards: Sequence[str] | None = None) -> list[Alert]:
     """The newest alert versions, newest first."""
     statement = select(_ALERTS.c.body).order_by(
