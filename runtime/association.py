@@ -173,7 +173,12 @@ class Association:
         except Exception as error:
             if not _is_the_records(error):
                 raise
-            metrics.log.error("association.poison area=%s error=%r; looking for the record", self.code, error)
+            metrics.log.error(
+                "association.poison area=%s error=%s: %s; looking for the record",
+                self.code,
+                type(error).__name__,
+                plain(error),
+            )
             self._go_back()
             self._decide_one_by_one(records)
 

@@ -40,6 +40,8 @@ class Played:
 
     Attributes
     ----------
+    counts
+        Lines of findings, alerts and notices; dead records, which were passed over.
     ends
         By association area: what its file says at its end.
     warnings
@@ -125,6 +127,7 @@ def _play(
         told = reader.read_bytes()
     assert reader.end is not None
     writing.finish()
+    played.counts["dead"] += len(dead)
     played.ends[area] = reader.end
     played.warnings += [*_unknown_beginning(reader), *_other_dead(reader.end, dead, area)]
 

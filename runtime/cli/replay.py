@@ -70,7 +70,8 @@ def _play_logs(files: tuple[Path, ...], out: Path, batch: int, progress: Progres
     played = replay_logs(files, out, batch=batch, on_bytes=lambda n: progress.advance(bar, n))
     counts = ", ".join(f"{played.counts[name]} {name}" for name in ("findings", "alerts", "notices"))
     areas = f"{len(played.ends)} association area{'s' if len(played.ends) > 1 else ''}"
-    return [f"{played.records} records of {areas}: {counts}", *played.warnings]
+    dead = f" ({played.counts['dead']} passed over)" if played.counts["dead"] else ""
+    return [f"{played.records} records{dead} of {areas}: {counts}", *played.warnings]
 
 
 def _play_readings(
