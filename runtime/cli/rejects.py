@@ -65,7 +65,7 @@ def replay(folder: Path, reason: str | None, url: str) -> None:
     """
     outcome: Counter[str] = Counter()
     with _ledger(folder) as ledger:
-        for reject in ledger.rejects(reason=RejectReason(reason) if reason else None, replayed=False):
+        for reject in ledger.rejects_to_replay(RejectReason(reason) if reason else None):
             if reject.reason in _HOPELESS:
                 outcome["cannot be replayed"] += 1
                 continue

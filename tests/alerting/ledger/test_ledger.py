@@ -143,6 +143,26 @@ def test_rejects_are_kept_once_and_listed_by_reason(ledger):
     assert ledger.rejects(replayed=True, newest=5) == [blank]
 
 
+@pytest.mark.parametrize("rows_at_once", [1, 2, 3, 100])
+def test_rejects_are_replayed_a_few_at_a_time_and_not_what_is_refused_meanwhile(ledger, rows_at_once):
+    refused = [
+        make_reject(NOW + n // 2, f"http-{n}", RejectReason.NOT_TEXT, "no UTF-8", b"\xff") for n in range(6)
+    ]
+    blank = make_reject(NOW + 1, "http", RejectReason.BLANK, "nothing in it", b"")
+    ledger.add_rejects([*refused, blank])
+    ledger.mark_replayed([refused[2].id], NOW)
+    left = sorted(
+        (one for one in refused if one is not refused[2]), key=lambda one: (one.received_at, one.id)
+    )
+    met = []
+    for one in ledger.rejects_to_replay(RejectReason.NOT_TEXT, rows_at_once=rows_at_once):
+        met.append(one)
+        ledger.add_rejects([make_reject(NOW + 99, one.id, RejectReason.NOT_TEXT, "still no UTF-8", b"\xff")])
+        ledger.mark_replayed([one.id], NOW + 99)
+    assert met == left
+    assert blank in list(ledger.rejects_to_replay())
+
+
 def test_bundles_are_kept_by_hash(ledger):
     ledger.store_bundle("abc", b"{}")
     ledger.store_bundle("abc", b"{}")
