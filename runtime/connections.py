@@ -8,6 +8,7 @@ kafka-python reads certificates of our own again at each connection; Faust and p
 
 from __future__ import annotations
 
+import logging
 import ssl
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -56,6 +57,20 @@ class MqttLine(Protocol):
     def cert_file(self) -> Path | None: ...
     @property
     def key_file(self) -> Path | None: ...
+
+
+_PROBE_MS = 3_000
+
+
+class _Refusals(logging.Handler):
+    """Hears whether a user was refused."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.some = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.some = self.some or "SaslAuthenticationFailed" in record.getMessage()
 
 
 class CertificateMissing(PlainError):
@@ -142,10 +157,7 @@ class KafkaAccess:
         kafka-python says of a broker that it may not talk to only that time has run out, so the line is looked at again.
         """
         if _is(error, _REFUSED):
-            return (
-                f"Kafka refuses user {self.username}: wrong name or password; mend brokers.kafka.sasl_password_file, or the"
-                " user on the brokers"
-            )
+            return self._refusal()
         if _is(error, _FORBIDDEN):
             return f"Kafka forbids this to user {self.username}: {plain(error)}; give it the right (docs/how-to/secure.md)"
         for address in self.bootstrap:
@@ -153,7 +165,33 @@ class KafkaAccess:
             reason = why_no_line(host, int(port), self.tls)
             if reason is not None:
                 return f"Kafka at {address}: {reason}"
-        return plain(error)
+        return self._refusal() if self._is_refused() else plain(error)
+
+    def _refusal(self) -> str:
+        return (
+            f"Kafka at {','.join(self.bootstrap)} refuses user {self.username}: wrong name or password; mend"
+            f" brokers.kafka.sasl_password_file ({KAFKA_PASSWORD_VARIABLE}), or the user on the brokers"
+        )
+
+    def _is_refused(self) -> bool:
+        """Whether the brokers refuse the user, which kafka-python says in its log only while it makes a connection."""
+        if self.username is None:
+            return False
+        from kafka.admin import KafkaAdminClient
+        from kafka.errors import KafkaError
+
+        heard = _Refusals()
+        logger = logging.getLogger("kafka.net")
+        logger.addHandler(heard)
+        try:
+            KafkaAdminClient(
+                bootstrap_servers=list(self.bootstrap), bootstrap_timeout_ms=_PROBE_MS, **self.security
+            ).close()
+        except KafkaError as error:
+            return heard.some or _is(error, _REFUSED)
+        finally:
+            logger.removeHandler(heard)
+        return False
 
 
 def mqtt_tls(settings: MqttLine, section: str = "brokers.mqtt") -> ssl.SSLContext | None:

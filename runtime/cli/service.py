@@ -25,12 +25,12 @@ def log_to_terminal(screen: Console | None = None, *, verbose: bool = False) -> 
     screen
         Takes the lines instead, where something else is drawn on the same terminal.
     """
+    handler = RichHandler(console=screen or Console(stderr=True), show_path=False, rich_tracebacks=False)
+    if not verbose:
+        # kafka-python writes five lines at each try to reach a broker; ours say once why it cannot be reached.
+        handler.addFilter(lambda record: not record.name.startswith("kafka.net"))
     logging.basicConfig(
-        level=logging.INFO if verbose else logging.WARNING,
-        format="%(message)s",
-        handlers=[
-            RichHandler(console=screen or Console(stderr=True), show_path=False, rich_tracebacks=False)
-        ],
+        level=logging.INFO if verbose else logging.WARNING, format="%(message)s", handlers=[handler]
     )
 
 
