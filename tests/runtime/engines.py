@@ -1,6 +1,7 @@
 """What every engine must keep, whatever carries its log; a new engine joins by one line in `ENGINES` of a test file.
 
-An engine is driven from outside: bytes go in, decisions come out of its ledger.
+An engine is driven from outside: bytes go in, decisions come out of its ledger. Its valley and the county beside it are
+an association area each (`association_tier: county`).
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from typing import Any, Protocol
 
 from alerting.ledger import Ledger
 from schemas.act import Act
-from tests.runtime.valley import failing_slope
+from tests.runtime.valley import COUNTY, NEXT_COUNTY, failing_slope, heavy_rain
 
 UNTIL = datetime(2026, 7, 18, 4, tzinfo=UTC)
 
 
 class Engine(Protocol):
-    """A running engine over the valley, its clock at `UNTIL` and standing."""
+    """A running engine over the valley and the next county, its clock at `UNTIL` and standing."""
 
     ledger: Ledger
 
@@ -32,7 +33,7 @@ class Engine(Protocol):
         ...
 
     def settle(self) -> None:
-        """Wait until everything sent has been decided."""
+        """Wait until everything sent has been decided, in every area's log."""
         ...
 
     def crash(self) -> None:
@@ -106,6 +107,23 @@ def keeps_a_reading_of_1970_and_scores_the_next(engine: Engine) -> None:
     keeps_alerts_and_notices(engine)
 
 
+def tells_the_next_county_what_it_found_there(engine: Engine) -> None:
+    # The next county's town has no gauge of its own: it is graded in the valley's log, and warned in its own.
+    rain = [json.dumps(reading).encode() for reading in heavy_rain(0, UNTIL)]
+    engine.send(*rain)
+    engine.settle()
+    floods = [alert for alert in engine.ledger.alerts_in_force() if alert.hazard == "flash_flood"]
+    assert {alert.area: engine.ledger.association_of_alert(alert.id) for alert in floods} == {
+        f"{COUNTY}001": COUNTY,
+        f"{NEXT_COUNTY}001": NEXT_COUNTY,
+    }
+    after = outcome(engine)
+    engine.crash()  # and with it everything is forwarded again
+    engine.send(*rain)
+    engine.settle()
+    assert outcome(engine) == after
+
+
 def outcome(engine: Engine) -> list[str]:
     """What the ledger holds that follows from the log."""
     alerts = engine.ledger.newest_alerts(10_000)
@@ -119,4 +137,5 @@ every_engine_passes = [
     judges_an_act_once,
     goes_on_after_a_crash,
     keeps_a_reading_of_1970_and_scores_the_next,
+    tells_the_next_county_what_it_found_there,
 ]

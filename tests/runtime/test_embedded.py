@@ -27,7 +27,7 @@ from schemas.times import DAY, HOUR, to_micros
 from tests.runtime.engines import UNTIL, every_engine_passes
 from tests.runtime.running import TOKEN, Running, settings_of, spare_port, until
 from tests.runtime.test_crash import keys_of, logged
-from tests.runtime.valley import CITY, failing_slope, heavy_rain, write_valley
+from tests.runtime.valley import CITY, COUNTY, add_next_county, failing_slope, heavy_rain, write_valley
 from tests.servers.mosquitto import Mosquitto
 
 
@@ -36,7 +36,8 @@ class Embedded:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.bundle = load(write_valley(folder / "config", 20, {"status": "exercise"})).bundle
+        settings = {"status": "exercise", "association_tier": "county"}
+        self.bundle = load(add_next_county(write_valley(folder / "config", 20, settings))).bundle
         self.clock = HandClock(to_micros(UNTIL))
         self.start()
 
@@ -64,8 +65,11 @@ class Embedded:
         return judged
 
     def settle(self) -> None:
-        association = self.engine.associations[CITY]
-        until("the log to be decided", lambda: association.position == self.engine.log.end(CITY))
+        def decided() -> bool:
+            areas = self.engine.associations.items()
+            return all(area.position == self.engine.log.end(code) for code, area in areas)
+
+        until("the logs to be decided", decided)
 
     def crash(self) -> None:
         # Nothing is saved: what a killed process would leave is what the files hold now.
@@ -92,20 +96,20 @@ def test_the_log_is_pruned_behind_the_checkpoint_and_not_before(tmp_path: Path) 
     made.engine.stop()
     made.engine = EmbeddedEngine(made.bundle, tmp_path / "data", made.clock, retention_days=2)
     made.engine.start()
-    association = made.engine.associations[CITY]
+    association = made.engine.associations[COUNTY]
     first = next(iter(failing_slope(1, UNTIL)))
     made.send(json.dumps(first).encode())
     made.settle()
     association.checkpoint_if_due()
     made.clock.move_to(to_micros(UNTIL) + 3 * DAY)
     log = made.engine.log
-    before = log.end(CITY)
-    until("old records to go", lambda: log.read(CITY, 0)[0].position > 1, wait_s=20)
-    kept = [record.position for record in log.read(CITY, 0)]
+    before = log.end(COUNTY)
+    until("old records to go", lambda: log.read(COUNTY, 0)[0].position > 1, wait_s=20)
+    kept = [record.position for record in log.read(COUNTY, 0)]
     # What no checkpoint includes stays, however old it is; positions go on where they were.
     assert kept[0] <= association.saved_position + 1
-    log.append([(CITY, made.clock.now_us(), Tick(made.clock.now_us()))])
-    assert log.end(CITY) > before
+    log.append([(COUNTY, made.clock.now_us(), Tick(made.clock.now_us()))])
+    assert log.end(COUNTY) > before
     made.clock.move_to(made.clock.now_us() + HOUR)
     made.engine.stop()
 

@@ -21,12 +21,12 @@ from runtime.connections import KafkaAccess
 from runtime.gateway import Gateway
 from runtime.kafkaacts import KafkaActs
 from runtime.shared_console import ActDesk
-from runtime.topics import LOG, PARTITIONS, partition_of
+from runtime.topics import LOG, PARTITIONS
 from schemas.act import Act
 from schemas.times import to_micros
 from tests.runtime.engines import UNTIL, Engine, every_engine_passes
 from tests.runtime.running import until
-from tests.runtime.valley import CITY, write_valley
+from tests.runtime.valley import add_next_county, write_valley
 from tests.servers.fixtures import running
 from tests.servers.kafka import Kafka
 
@@ -38,10 +38,11 @@ class OnKafka:
         self.broker = broker
         settings = {
             "status": "exercise",
+            "association_tier": "county",
             "brokers": {"kafka": {"bootstrap": [broker.bootstrap]}},
             "database": {"folder": str(folder)},
         }
-        self.place = write_valley(folder / "config", 20, settings)
+        self.place = add_next_county(write_valley(folder / "config", 20, settings))
         configuration = load(self.place)
         self.ledger = Ledger.open(str(folder / "state.db"))
         configure(configuration, self.ledger, HandClock(to_micros(UNTIL)))
@@ -82,11 +83,25 @@ class OnKafka:
         return judged
 
     def settle(self) -> None:
-        consumer = KafkaConsumer(bootstrap_servers=self.broker.bootstrap)
-        partition = TopicPartition(LOG, partition_of(CITY, PARTITIONS))
-        end = consumer.end_offsets([partition])[partition]
+        ends: dict[str, int] = {}
+        # What one area forwards is in the other's log before the checkpoint that is waited for here.
+        while (now := self._ends()) != ends:
+            ends = now
+            until("the logs to be decided", lambda: all(map(self._is_decided, now.items())))
+
+    def _is_decided(self, end: tuple[str, int]) -> bool:
+        area, position = end
+        return self.ledger.checkpoint_position(area) >= position
+
+    def _ends(self) -> dict[str, int]:
+        """By area the position of its last record."""
+        consumer = KafkaConsumer(bootstrap_servers=self.broker.bootstrap, consumer_timeout_ms=1000)
+        partitions = [TopicPartition(LOG, number) for number in range(PARTITIONS)]
+        consumer.assign(partitions)
+        consumer.seek_to_beginning()
+        ends = {record.key.decode(): record.offset + 1 for record in consumer}
         consumer.close()
-        until("the log to be decided", lambda: self.ledger.load_checkpoint(CITY)[1] >= end)
+        return ends
 
     def crash(self) -> None:
         self.worker.kill()

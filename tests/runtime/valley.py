@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 CITY, COUNTY = "5119", "511902"
+NEXT_COUNTY = "511903"
 RISES_MM_H = (0.0, 4.0, 12.0)
 """What slopes move an hour in the end, by turns: the first stays as it is, the others become red."""
 _QUIET_H, _MOVING_H = 16, 10
@@ -55,6 +56,21 @@ def write_valley(folder: Path, villages: int, settings: Mapping[str, Any]) -> Pa
     )
     (folder / "fenghuo.yaml").write_text(yaml.safe_dump(dict(settings)))
     (folder / "policy.yaml").write_text(yaml.safe_dump(dict(POLICY)))
+    return folder
+
+
+def add_next_county(folder: Path) -> Path:
+    """Another county in the city, with one town and no instrument: the valley's gauge `RG-0` is the town's nearest."""
+    areas = [
+        (NEXT_COUNTY, "邻县", "county", CITY, 106.45, 31.5),
+        (f"{NEXT_COUNTY}001", "邻镇", "township", NEXT_COUNTY, 106.45, 31.5),
+    ]
+    people = [
+        ("next", "邻县值班室", NEXT_COUNTY, "county", "duty", json.dumps({"webhook": "https://example/"}))
+    ]
+    for name, rows in (("areas", areas), ("recipients", people)):
+        with (folder / f"{name}.csv").open("a", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows(rows)
     return folder
 
 
