@@ -177,4 +177,4 @@ def check_version(name: str, value: bytes, version: int) -> None:
     """
     found = value[0] if value else None
     if found != version:
-        raise UnknownState(f"{name}: state of version {found}, this release reads {version}")
+        raise UnknownState(f"{name}: state of version {found}, this release reads {version}; start the release that wrote it")

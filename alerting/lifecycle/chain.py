@@ -10,10 +10,10 @@ from typing import Any
 
 import msgspec
 
+from alerting.rows import RowReader
 from schemas.alert import Origin, Status
 from schemas.area import Tier
 from schemas.hazard import Hazard
-from schemas.stage import UnknownState
 from schemas.times import Micros
 
 STATE_VERSION = 1
@@ -143,36 +143,6 @@ def standing_name(detector: str, subject: str) -> str:
     return f"{detector}\x1f{subject}"
 
 
-_ENCODER = msgspec.msgpack.Encoder()
-_CHAIN = msgspec.msgpack.Decoder(Chain)
-_MUTE = msgspec.msgpack.Decoder(Mute)
-_SICK = msgspec.msgpack.Decoder(Sick)
-
-
-def to_bytes(row: Chain | Mute | Sick) -> bytes:
-    """A row of state, its version first."""
-    return bytes([STATE_VERSION]) + _ENCODER.encode(row)
-
-
-def chain_of(data: bytes) -> Chain:
-    """A chain from its row."""
-    return _CHAIN.decode(_body(data))
-
-
-def mute_of(data: bytes) -> Mute:
-    """A mute from its row."""
-    return _MUTE.decode(_body(data))
-
-
-def sick_of(data: bytes) -> Sick:
-    """A station without data from its row."""
-    return _SICK.decode(_body(data))
-
-
-def _body(data: bytes) -> memoryview:
-    if not data or data[0] != STATE_VERSION:
-        version = data[0] if data else "none"
-        raise UnknownState(
-            f"state of the lifecycle has version {version}, this release reads {STATE_VERSION}: start the release that wrote it"
-        )
-    return memoryview(data)[1:]
+chain_of = RowReader("lifecycle", STATE_VERSION, Chain)
+mute_of = RowReader("lifecycle", STATE_VERSION, Mute)
+sick_of = RowReader("lifecycle", STATE_VERSION, Sick)

@@ -28,11 +28,10 @@ from alerting.lifecycle.chain import (
     mute_of,
     sick_of,
     standing_name,
-    to_bytes,
 )
 from alerting.lifecycle.policy import LifecyclePolicy
 from alerting.lifecycle.versions import Versions, evidence_of
-from alerting.rows import ChangedRows
+from alerting.rows import ChangedRows, to_bytes
 from schemas.act import Act
 from schemas.alert import Alert, Origin
 from schemas.bundle import Bundle
@@ -320,7 +319,7 @@ class Lifecycle:
             "s": self._sick,
         }
         row = kept[kind].get(own)
-        return None if row is None else to_bytes(row)
+        return None if row is None else to_bytes(row, STATE_VERSION)
 
     def changed(self) -> Mapping[str, bytes | None]:
         """Rows changed since the last saved checkpoint."""
@@ -347,9 +346,9 @@ class Lifecycle:
 
     def state(self) -> Mapping[str, bytes]:
         """All rows."""
-        rows = {f"c/{chain.id}": to_bytes(chain) for chain in self.chains.values()}
-        rows |= {f"s/{station}": to_bytes(sick) for station, sick in self._sick.items()}
-        return rows | {f"m/{station}": to_bytes(mute) for station, mute in self.mutes.items()}
+        rows = {f"c/{chain.id}": to_bytes(chain, STATE_VERSION) for chain in self.chains.values()}
+        rows |= {f"s/{station}": to_bytes(sick, STATE_VERSION) for station, sick in self._sick.items()}
+        return rows | {f"m/{station}": to_bytes(mute, STATE_VERSION) for station, mute in self.mutes.items()}
 
 
 def _counts(finding: Finding, before: Standing) -> bool:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import msgspec
 
+from alerting.rows import RowReader
 from schemas.area import Tier
 from schemas.hazard import Hazard
-from schemas.stage import UnknownState
 from schemas.times import Micros
 
 STATE_VERSION = 1
@@ -120,30 +120,5 @@ def line_key(recipient: str, channel: str) -> str:
     return f"r/{recipient}/{channel}"
 
 
-_ENCODER = msgspec.msgpack.Encoder()
-_CHAIN = msgspec.msgpack.Decoder(RoutedChain)
-_LINE = msgspec.msgpack.Decoder(Line)
-
-
-def to_bytes(row: RoutedChain | Line) -> bytes:
-    """A row of state, its version first."""
-    return bytes([STATE_VERSION]) + _ENCODER.encode(row)
-
-
-def chain_of(data: bytes) -> RoutedChain:
-    """A chain from its row."""
-    return _CHAIN.decode(_body(data))
-
-
-def line_of(data: bytes) -> Line:
-    """A line from its row."""
-    return _LINE.decode(_body(data))
-
-
-def _body(data: bytes) -> memoryview:
-    if not data or data[0] != STATE_VERSION:
-        version = data[0] if data else "none"
-        raise UnknownState(
-            f"state of the routing has version {version}, this release reads {STATE_VERSION}: start the release that wrote it"
-        )
-    return memoryview(data)[1:]
+chain_of = RowReader("routing", STATE_VERSION, RoutedChain)
+line_of = RowReader("routing", STATE_VERSION, Line)

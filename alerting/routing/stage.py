@@ -30,11 +30,10 @@ from alerting.routing.memory import (
     chain_of,
     line_key,
     line_of,
-    to_bytes,
 )
 from alerting.routing.notices import NoticeMaker
 from alerting.routing.policy import RoutingPolicy
-from alerting.rows import ChangedRows
+from alerting.rows import ChangedRows, to_bytes
 from schemas.act import Act
 from schemas.alert import Alert, Release
 from schemas.bundle import Bundle
@@ -369,7 +368,7 @@ class Routing:
 
     def _encode(self, key: str) -> bytes | None:
         row = self._lines.get(key) or self._chains.get(key.removeprefix("c/"))
-        return None if row is None else to_bytes(row)
+        return None if row is None else to_bytes(row, STATE_VERSION)
 
     def changed(self) -> Mapping[str, bytes | None]:
         """Rows changed since the last saved checkpoint."""
@@ -392,5 +391,7 @@ class Routing:
 
     def state(self) -> Mapping[str, bytes]:
         """All rows."""
-        rows: dict[str, bytes] = {f"c/{chain.id}": to_bytes(chain) for chain in self._chains.values()}
-        return rows | {key: to_bytes(line) for key, line in self._lines.items()}
+        rows: dict[str, bytes] = {
+            f"c/{chain.id}": to_bytes(chain, STATE_VERSION) for chain in self._chains.values()
+        }
+        return rows | {key: to_bytes(line, STATE_VERSION) for key, line in self._lines.items()}
