@@ -77,6 +77,8 @@ Hands = Mapping[Kind, tuple[Callable[[str], None], Callable[[str], None]]]
 class Breaking:
     """Plays a schedule, each fault in a thread of its own: what takes long to come back holds up no other.
 
+    The kernel ends what a thread has started when that thread ends (`die_with_parent`), so they stay until `release`.
+
     Parameters
     ----------
     began_s
@@ -87,6 +89,8 @@ class Breaking:
         self._hands = hands
         self._began_s = began_s
         self._failures: list[Exception] = []
+        self._whole = threading.Semaphore(0)
+        self._released = threading.Event()
         self._threads = [
             threading.Thread(target=self._play, args=(fault,), name=str(fault), daemon=True)
             for fault in faults
@@ -97,12 +101,16 @@ class Breaking:
         for thread in self._threads:
             thread.start()
 
-    def join(self) -> None:
+    def wait_whole(self) -> None:
         """Wait until everything is whole again; raises what kept a fault from being played."""
-        for thread in self._threads:
-            thread.join()
+        for _ in self._threads:
+            self._whole.acquire()
         if self._failures:
             raise self._failures[0]
+
+    def release(self) -> None:
+        """What was started again may end."""
+        self._released.set()
 
     def _play(self, fault: Fault) -> None:
         begin, end = self._hands[fault.kind]
@@ -111,8 +119,10 @@ class Breaking:
             begin(fault.target)
             _sleep_until(self._began_s + fault.at_s + fault.lasts_s)
             end(fault.target)
-        except Exception as error:  # noqa: BLE001 - raised by `join`: a run with half its faults proves nothing
+        except Exception as error:  # noqa: BLE001 - raised by `wait_whole`: a run with half its faults proves nothing
             self._failures.append(error)
+        self._whole.release()
+        self._released.wait()
 
 
 def _sleep_until(moment_s: float) -> None:

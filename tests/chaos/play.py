@@ -6,6 +6,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def play(seed: int, folder: Path, *, disturbed: bool = True) -> Result:
     """
     began_s = time.monotonic()
     faults = schedule(seed) if disturbed else []
-    with Network() as network, Receivers() as receivers, running_servers() as servers:
+    with ExitStack() as cleanup, Network() as network, Receivers() as receivers, running_servers() as servers:
         set_at = from_micros(MachineClock().now_us()) + timedelta(seconds=STARTING_S)
         begins_s = time.monotonic() + STARTING_S
         clock = SetClock(to_micros(BEGINS), RATE, to_micros(set_at))
@@ -58,7 +59,9 @@ def play(seed: int, folder: Path, *, disturbed: bool = True) -> Result:
             deployment.wait_ready()
             _say(f"ready {begins_s - time.monotonic():.0f} s before the storm; {len(storm.lines)} readings")
             publisher = Publisher(storm.lines, clock, servers.mosquitto.host, servers.mosquitto.port)
-            _play(publisher, Breaking(faults, deployment.hands, begins_s))
+            breaking = Breaking(faults, deployment.hands, begins_s)
+            cleanup.callback(breaking.release)
+            _play(publisher, breaking)
             deployment.drain()
             _say(f"drained; {len(publisher.acknowledged)} acknowledged")
             deployment.command(
@@ -76,7 +79,7 @@ def _play(publisher: Publisher, breaking: Breaking) -> None:
     publisher.start()
     breaking.start()
     try:
-        breaking.join()
+        breaking.wait_whole()
         wait_until(
             "all readings to be acknowledged",
             lambda: publisher.done,

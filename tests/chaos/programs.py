@@ -145,13 +145,14 @@ class Supervisor:
             thread.start()
 
     def stop(self) -> None:
-        """Watch no more, and end what still runs."""
-        self._stopping.set()
-        for thread in self._threads:
-            thread.join()
+        """End what still runs, and watch no more."""
         for program in self.programs.values():
             program.wake()
             program.stop()
+        # Last: the kernel ends what a thread has started when that thread ends.
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join()
 
     def _watch(self, program: Program) -> None:
         while not self._stopping.wait(_LOOK_S):
