@@ -34,6 +34,7 @@ from detectors.silence import Silence
 from ingest.quality import Quality
 from runtime.configuration.policy import Policy
 from runtime.decisions import Decisions
+from runtime.gathering import Run, gathered
 from runtime.met import Met
 from runtime.translation import Translation
 from schemas.act import Act
@@ -111,9 +112,9 @@ class Pipeline:
     def process(self, records: Sequence[Record]) -> Decisions:
         """Take records in the order of the log; return all that they lead to."""
         out = Decisions()
-        for record in records:
-            if isinstance(record, Packet):
-                self.process_packets([record], [np.arange(len(record))], out)
+        for record in gathered(records):
+            if isinstance(record, Run):
+                self.process_packets(record.packets, record.orders, out)
             else:
                 self._advance(record.at_us, out)
                 self._process_other(record, out)
