@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -26,13 +26,13 @@ from runtime.configuration.loading import Configuration
 from runtime.configuration.settings import Settings
 from runtime.configure import check_in_force
 from runtime.connections import KafkaAccess, mqtt_explained, mqtt_tls
+from runtime.durable import Appending, Records
 from runtime.intake import Intake
 from runtime.kafkalog import KafkaLog
 from runtime.surroundings import mqtt_password
 from runtime.topics import make_topics
 from schemas.bundle import Bundle
 from schemas.errors import plain
-from schemas.log import Record
 from schemas.reject import Reject
 from schemas.times import Micros
 
@@ -78,6 +78,7 @@ class Gateway:
             clock,
             due=self._written.due,
             on_logged=lambda: None,
+            begin=self._written.begin,
         )
         self.kafka = KafkaSource(
             access.bootstrap, self.intake.submit, security=access.security, explain=access.explain
@@ -178,8 +179,16 @@ class _LastWritten:
         self._began = (time.monotonic(), clock.now_us())
         self._last: dict[str, tuple[float, Micros]] = {}
 
-    def append(self, records: Sequence[tuple[str, Micros, Record]]) -> None:
+    def append(self, records: Records) -> None:
         self._log.append(records)
+        self._note(records)
+
+    def begin(self, records: Records, on_end: Callable[[], None]) -> Appending:
+        appending = self._log.begin(records, on_end)
+        self._note(records)
+        return appending
+
+    def _note(self, records: Records) -> None:
         self._last.update({area: (time.monotonic(), at_us) for area, at_us, _ in records})
 
     def due(self, area: str) -> Micros | None:

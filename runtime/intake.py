@@ -13,15 +13,16 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from ingest.arrival import Arrival, NoRoom, settle_all
 from runtime import metrics
-from runtime.admission import Admission
+from runtime.admission import Admission, Admitted
 from runtime.clock import Clock
+from runtime.durable import Appending, Begin, LogWriter, OnDurable, Records, RejectKeeper
 from runtime.logstore import LogFull
 from schemas.act import Act
 from schemas.bundle import Bundle
@@ -38,28 +39,10 @@ MANY_PAYLOADS, PAUSE_S = 16, 0.002
 HELD_PAYLOADS = 20_000
 HELD_BYTES = 256 * 1024 * 1024
 """What may wait before the log; a log that cannot be written must not fill the memory instead."""
+MOST_FLYING = 8
+"""Batches that may be on their way into the log at once, where it takes several."""
 TICK_EVERY_S = 0.25
 _RETRY_S = (0.2, 0.5, 1.0, 2.0, 5.0)
-
-
-OnDurable = Callable[[Bundle, Sequence[tuple[str, Micros, Record]], Sequence[Reject]], None]
-"""Takes the bundle in whose rows the packets are, records with their areas, and rejects."""
-
-
-class LogWriter(Protocol):
-    """The part of a log that the intake needs."""
-
-    def append(self, records: Sequence[tuple[str, Micros, Record]]) -> None:
-        """Write records, each with its area and the time of writing; durable when it returns."""
-        ...
-
-
-class RejectKeeper(Protocol):
-    """The part of the ledger that the intake needs."""
-
-    def add_rejects(self, rejects: Sequence[Reject]) -> None:
-        """Keep rejects; a repeat by id is kept once. Durable when it returns."""
-        ...
 
 
 @dataclass(slots=True)
@@ -72,13 +55,27 @@ class _Written:
 
 
 @dataclass(slots=True)
-class _Gathered:
+class _Batch:
+    """What is taken together, on its way into the log.
+
+    Attributes
+    ----------
+    turn_to
+        The bundle by which to decode behind it, told by somebody else's record.
+    held, held_bytes
+        What of the room it takes.
+    decoded_by
+        In whose rows its packets are.
+    """
+
     arrivals: list[Arrival] = field(default_factory=list)
     written: list[_Written] = field(default_factory=list)
-    bundle: Bundle | None = None
-    """By which to decode from here on, told by somebody else's record."""
-    size: int = 0
-    """Bytes of the arrivals."""
+    turn_to: Bundle | None = None
+    held: int = 0
+    held_bytes: int = 0
+    decoded_by: Bundle | None = None
+    admitted: Admitted = field(default_factory=Admitted)
+    appending: Appending | None = None
 
 
 class Intake:
@@ -92,6 +89,8 @@ class Intake:
         Tells for each association area when its pipeline wants a tick; while an area is quiet the intake writes one then.
     on_logged
         Called after each durable append.
+    begin
+        Begins appends where the log can take the next before the one before is durable; left out, one goes at a time.
     """
 
     def __init__(
@@ -103,15 +102,20 @@ class Intake:
         *,
         due: Callable[[str], Micros | None],
         on_logged: Callable[[], None],
+        begin: Begin | None = None,
     ) -> None:
         self._log = log
         self._rejects = rejects
         self._clock = clock
         self._due = due
         self._on_logged = on_logged
+        self._begin = begin
         self._admission = Admission(bundle)
+        self._flying: deque[_Batch] = deque()
+        """Batches whose append has begun, in that order."""
         self._queue: queue.SimpleQueue[Arrival | _Written | Bundle | None] = queue.SimpleQueue()
-        self._room = threading.Condition()
+        self._holding = threading.Lock()
+        self._room = threading.Condition(self._holding)
         self._held_payloads = self._held_bytes = 0
         self._door_closed = False
         self._stopping = threading.Event()
@@ -139,7 +143,7 @@ class Intake:
 
         Once the door is closed, an arrival that finds no room is let go: unacknowledged, it is its source's still.
         """
-        with self._room:
+        with self._holding:  # the condition's own way in costs three times as much, for each message
             while not self._has_room():
                 if self._door_closed:
                     return
@@ -196,67 +200,71 @@ class Intake:
         self._held_bytes += len(arrival.payload)
         self._queue.put(arrival)
 
-    def _make_room(self, gathered: _Gathered) -> None:
+    def _make_room(self, batch: _Batch) -> None:
         with self._room:
-            self._held_payloads -= len(gathered.arrivals)
-            self._held_bytes -= gathered.size
+            self._held_payloads -= batch.held
+            self._held_bytes -= batch.held_bytes
             self._room.notify_all()
+        batch.held = batch.held_bytes = 0
 
     # --- the thread --------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        while True:
-            gathered = self._gather()
+        while not (self._stopping.is_set() and self._queue.empty()):
+            batch = _Batch()
             try:
-                if gathered.arrivals or gathered.written:
-                    self._take(gathered)
-                if gathered.bundle is not None:
-                    self._turn_to(gathered.bundle)
+                self._gather(batch)
+                if batch.arrivals or batch.written:
+                    self._take(batch)
+                if batch.turn_to is not None:
+                    self._turn_to(batch.turn_to)
                 self._tick()
+                self._land()
             except Exception as error:  # noqa: BLE001 - without this thread nothing is taken at all
-                self._tripped(gathered, error)
-            self._make_room(gathered)
-            if self._stopping.is_set() and self._queue.empty():
-                return
+                self._tripped(batch, error)
+        while self._flying:
+            self._land(wait=True)
 
-    def _tripped(self, gathered: _Gathered, error: Exception) -> None:
+    def _tripped(self, batch: _Batch, error: Exception) -> None:
         self.failure = f"{type(error).__name__}: {plain(error)}"
         metrics.log.critical(
-            "intake.tripped payloads=%d; they stay unacknowledged", len(gathered.arrivals), exc_info=error
+            "intake.tripped payloads=%d; they stay unacknowledged", len(batch.arrivals), exc_info=error
         )
         self._admission = Admission(self._admission.bundle)
-        for written in gathered.written:
+        for written in batch.written:
             if not written.done.done():
                 written.done.set_exception(error)
+        if batch not in self._flying:
+            self._make_room(batch)
 
-    def _gather(self) -> _Gathered:
-        gathered = _Gathered()
-        arrivals, size = gathered.arrivals, 0
-        wait_s, ends_s = TICK_EVERY_S, 0.0
-        while len(arrivals) < GATHER_PAYLOADS and size < GATHER_BYTES:
+    def _gather(self, batch: _Batch) -> None:
+        ends_s: float | None = None
+        arrivals, get_nowait = batch.arrivals, self._queue.get_nowait
+        while len(arrivals) < GATHER_PAYLOADS and batch.held_bytes < GATHER_BYTES:
             try:
-                item = self._queue.get(timeout=wait_s) if wait_s else self._queue.get_nowait()
+                item = get_nowait()
             except queue.Empty:
-                if wait_s or not ends_s:
-                    break
-                wait_s = self._patience_s(len(arrivals), ends_s)
+                wait_s = TICK_EVERY_S if ends_s is None else self._patience_s(len(arrivals), ends_s)
                 if wait_s <= 0:
-                    break
-                continue
-            if not ends_s:
+                    return
+                try:
+                    item = self._queue.get(timeout=wait_s)
+                except queue.Empty:
+                    return
+            if ends_s is None and item is not None:
                 ends_s = time.monotonic() + GATHER_S
-            wait_s = 0.0
             if isinstance(item, Arrival):
                 arrivals.append(item)
-                size += len(item.payload)
+                batch.held += 1
+                batch.held_bytes += len(item.payload)
+            elif item is None:
+                if self._stopping.is_set():
+                    return
+                self._land()
             elif isinstance(item, Bundle):
-                gathered.bundle = item
-            elif item is not None:
-                gathered.written.append(item)
+                batch.turn_to = item
             else:
-                break
-        gathered.size = size
-        return gathered
+                batch.written.append(item)
 
     @staticmethod
     def _patience_s(gathered: int, ends_s: float) -> float:
@@ -264,20 +272,73 @@ class Intake:
         left_s = ends_s - time.monotonic()
         return min(left_s, PAUSE_S) if gathered >= MANY_PAYLOADS else left_s
 
-    def _take(self, gathered: _Gathered) -> None:
+    def _take(self, batch: _Batch) -> None:
         now = self._clock.now_us()
-        admitted = self._admission.admit(gathered.arrivals, now)
-        records = admitted.records + [(one.area, now, one.make(now)) for one in gathered.written]
-        if not self._make_durable(records, admitted.rejects):
-            for written in gathered.written:
-                written.done.set_exception(LogFull(self.fault or "stopped"))
-            return
-        self.on_durable(self._admission.bundle, records, admitted.rejects)
-        settle_all(gathered.arrivals, admitted.settled)
-        for written in gathered.written:
+        batch.decoded_by = self._admission.bundle
+        batch.admitted = self._admission.admit(batch.arrivals, now)
+        batch.admitted.records += [(one.area, now, one.make(now)) for one in batch.written]
+        self._put(batch)
+
+    def _put(self, batch: _Batch) -> None:
+        """Bring a batch into the log, or on its way there."""
+        if not self._make_durable([], batch.admitted.rejects):
+            self._refuse(batch)
+        elif self._begin is None:
+            self._finish(batch)
+        else:
+            while len(self._flying) >= MOST_FLYING:
+                self._land(wait=True)
+            try:
+                batch.appending = self._begin(batch.admitted.records, self._wake)
+            except Exception as error:  # noqa: BLE001 - it has failed before it began, and goes again
+                metrics.log.warning("log.not_begun reason=%s", plain(error))
+            self._flying.append(batch)
+
+    def _wake(self) -> None:
+        self._queue.put(None)
+
+    def _land(self, *, wait: bool = False) -> None:
+        """Settle what has become durable, in its order; `wait` for the first."""
+        while self._flying:
+            first = self._flying[0]
+            if first.appending is not None:
+                if not wait and not first.appending.done():
+                    return
+                try:
+                    first.appending.result()
+                except Exception as error:  # noqa: BLE001 - whatever it was, it goes again
+                    metrics.log.warning("log.again reason=%s", plain(error))
+                else:
+                    self._writable()
+                    self._settle(self._flying.popleft())
+                    wait = False
+                    continue
+            # Nobody knows what of those behind it is there: all go again, in their order, before anything newer.
+            again, self._flying = self._flying, deque()
+            for batch in again:
+                self._finish(batch)
+
+    def _finish(self, batch: _Batch) -> None:
+        if self._make_durable(batch.admitted.records, []):
+            self._settle(batch)
+        else:
+            self._refuse(batch)
+
+    def _refuse(self, batch: _Batch) -> None:
+        for written in batch.written:
+            written.done.set_exception(LogFull(self.fault or "stopped"))
+        self._make_room(batch)
+
+    def _settle(self, batch: _Batch) -> None:
+        admitted = batch.admitted
+        if batch.decoded_by is not None:
+            self.on_durable(batch.decoded_by, admitted.records, admitted.rejects)
+        settle_all(batch.arrivals, admitted.settled)
+        for written in batch.written:
             if written.bundle is not None:
                 self._turn_to(written.bundle)
             written.done.set_result(None)
+        self._make_room(batch)
         self._on_logged()
 
     def _turn_to(self, bundle: Bundle) -> None:
@@ -286,6 +347,8 @@ class Intake:
 
     def _make_durable(self, records: list[tuple[str, Micros, Record]], rejects: list[Reject]) -> bool:
         attempt = 0
+        if not records and not rejects:
+            return True
         if self._stopping.is_set() and self.fault is not None:
             return False  # the end must not wait for each of what is left to fail by itself
         while True:
@@ -307,11 +370,14 @@ class Intake:
                 self._stopping.wait(_RETRY_S[min(attempt, len(_RETRY_S) - 1)])
                 attempt += 1
                 continue
-            if self.fault is not None:
-                metrics.log.warning("log.writable again after=%s", self.fault)
-            self.fault = None
-            metrics.log_writable.set(1)
+            self._writable()
             return True
+
+    def _writable(self) -> None:
+        if self.fault is not None:
+            metrics.log.warning("log.writable again after=%s", self.fault)
+        self.fault = None
+        metrics.log_writable.set(1)
 
     def _tick(self) -> None:
         now = self._clock.now_us()
@@ -322,11 +388,9 @@ class Intake:
             if due is not None and due <= now and self._ticked.get(area) != due:
                 self._ticked[area] = due
                 ticks.append((area, now, Tick(now)))
-        if ticks and self._make_durable(ticks, []):
-            self._on_logged()
+        if ticks:
+            self._put(_Batch(admitted=Admitted(ticks)))
 
 
-def _tell_nobody(
-    _bundle: Bundle, _records: Sequence[tuple[str, Micros, Record]], _rejects: Sequence[Reject]
-) -> None:
+def _tell_nobody(_bundle: Bundle, _records: Records, _rejects: Sequence[Reject]) -> None:
     """What an intake does whose broker gets no application acknowledgement."""

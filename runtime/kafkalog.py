@@ -10,21 +10,57 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from kafka import KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError
 
+from runtime.durable import Records
 from runtime.logstore import LogFull
 from runtime.topics import LOG, MAX_RECORD_BYTES, OPEN, RECONNECT_MS, REJECTED, partition_of
 from schemas.errors import plain
-from schemas.log import Record, encode_record
+from schemas.log import encode_record
 from schemas.reject import Reject
-from schemas.times import Micros
 
 _ACKNOWLEDGED_S = 30.0
 log = logging.getLogger("fenghuo")
+
+
+class KafkaAppending:
+    """Records on their way to the brokers.
+
+    Parameters
+    ----------
+    sent
+        A future of kafka-python's for each record.
+    failed
+        Makes of kafka-python's error what the append raises.
+    """
+
+    def __init__(self, sent: Sequence[Any], failed: Callable[[KafkaError], LogFull]) -> None:
+        self._sent = sent
+        self._failed = failed
+        self._ends_s = time.monotonic() + _ACKNOWLEDGED_S
+
+    def done(self) -> bool:
+        """Whether it has succeeded or failed, be it for want of an answer."""
+        return all(future.is_done for future in self._sent) or time.monotonic() >= self._ends_s
+
+    def result(self) -> None:
+        """Wait for the brokers' word.
+
+        Raises
+        ------
+        LogFull
+            They did not acknowledge all.
+        """
+        try:
+            for future in self._sent:
+                future.get(timeout=max(0.0, self._ends_s - time.monotonic()))
+        except KafkaError as error:
+            raise self._failed(error) from error
 
 
 class KafkaLog:
@@ -51,7 +87,7 @@ class KafkaLog:
         self._partitions: int | None = None
         self._lock = threading.Lock()
 
-    def append(self, records: Sequence[tuple[str, Micros, Record]]) -> None:
+    def append(self, records: Records) -> None:
         """Write records in their order, each to its area's partition.
 
         Raises
@@ -60,24 +96,39 @@ class KafkaLog:
             The brokers did not acknowledge all. Those that they did are there: given again they come twice, and a
             repeated reading counts once.
         """
+        self.begin(records, _nothing).result()
+
+    def begin(self, records: Records, on_end: Callable[[], None]) -> KafkaAppending:
+        """Begin to write records; those of appends begun later stand behind them.
+
+        Parameters
+        ----------
+        on_end
+            Called from another thread when a record is acknowledged or has failed.
+
+        Raises
+        ------
+        LogFull
+            They cannot even be sent.
+        """
         with self._lock:
             try:
                 producer = self._connected()
                 partitions = self._partition_count(producer)
-                self._acknowledged(
-                    producer,
-                    [
-                        producer.send(
-                            LOG,
-                            encode_record(record),
-                            key=area.encode(),
-                            partition=partition_of(area, partitions),
-                        )
-                        for area, _, record in records
-                    ],
-                )
+                sent = [
+                    producer.send(
+                        LOG,
+                        encode_record(record),
+                        key=area.encode(),
+                        partition=partition_of(area, partitions),
+                    )
+                    for area, _, record in records
+                ]
             except KafkaError as error:
                 raise self._full(error) from error
+        for future in sent:
+            future.add_both(lambda *_: on_end())
+        return KafkaAppending(sent, self._failed)
 
     def add_rejects(self, rejects: Sequence[Reject]) -> None:
         """Keep rejects on `readings.rejected`.
@@ -121,6 +172,10 @@ class KafkaLog:
             self._producer = self._connect()
         return self._producer
 
+    def _failed(self, error: KafkaError) -> LogFull:
+        with self._lock:
+            return self._full(error)
+
     def _full(self, error: KafkaError) -> LogFull:
         # An idempotent producer that has lost its place refuses everything from then on: the next try gets a new one.
         if self._producer is not None:
@@ -140,3 +195,7 @@ class KafkaLog:
         producer.flush(timeout=_ACKNOWLEDGED_S)
         for future in sent:
             future.get(timeout=_ACKNOWLEDGED_S)
+
+
+def _nothing() -> None:
+    """What nobody waits to hear."""
