@@ -27,7 +27,8 @@ from schemas.log import Broken, Positioned, UnreadableRecord
 from schemas.stage import UnknownState
 from schemas.times import Micros
 
-CHECKPOINT_EVERY_S = 5.0
+CHECKPOINT_EVERY_S = 3.0
+"""With the time that one takes to be written, what it holds is never older than 5 s."""
 
 
 class NotThereYet(PlainError):
@@ -111,8 +112,10 @@ class Association:
         """The pipeline has gone ahead of a ledger that could not be written: go back before going on."""
         self._working = threading.Lock()
         """A checkpoint of a pipeline in the middle of a record would hold what its position does not."""
+        self._saving = threading.Lock()
+        """One checkpoint at a time; taken before `_working`, and held without it while the ledger writes."""
         self._due: Micros | None = None
-        self._checkpointed_s = time.monotonic()
+        self._tried_s = self._saved_s = time.monotonic()
         self.position = self.saved_position = 0
         self._restore()
 
@@ -136,6 +139,12 @@ class Association:
         LedgerError, UnknownState, UnreadableRecord
             The area must stop; a person has to look.
         """
+        if len(self._since) >= _MOST_SINCE:
+            if not self._all_told():
+                raise NotThereYet(
+                    f"{len(self._since)} records wait until what they led to has been forwarded"
+                )
+            self.checkpoint()
         with self._working:
             try:
                 self._take(records)
@@ -148,12 +157,6 @@ class Association:
         ahead = [entry for entry in records if entry.position > self.position]
         if not ahead:
             return
-        if len(self._since) >= _MOST_SINCE:
-            if not self._all_told():
-                raise NotThereYet(
-                    f"{len(self._since)} records wait until what they led to has been forwarded"
-                )
-            self._save()
         for broken, group in groupby(ahead, lambda entry: isinstance(entry.record, Broken)):
             if broken:
                 self._pass_over(list(group))
@@ -184,30 +187,39 @@ class Association:
 
     def checkpoint_is_due(self) -> bool:
         """Whether the last checkpoint is older than a few seconds."""
-        return time.monotonic() - self._checkpointed_s >= CHECKPOINT_EVERY_S
+        return time.monotonic() - self._tried_s >= CHECKPOINT_EVERY_S
 
     def unsaved_s(self) -> float:
-        """Seconds since the last checkpoint, while something has come since; else 0."""
-        return 0.0 if self.position == self.saved_position else time.monotonic() - self._checkpointed_s
+        """How old the state is that the last checkpoint holds, while something has come since; else 0."""
+        return 0.0 if self.position == self.saved_position else time.monotonic() - self._saved_s
 
     def checkpoint_if_due(self) -> bool:
         """Save the state where the last checkpoint is older than a few seconds; whether it did."""
         return self.checkpoint_is_due() and self.checkpoint()
 
     def checkpoint(self) -> bool:
-        """Save changed rows and position in one transaction; False where nothing has come since the last."""
-        with self._working:
-            self._checkpointed_s = time.monotonic()
-            if self.position == self.saved_position or self._torn or not self._all_told():
-                return False
-            self._save()
-            return True
+        """Save changed rows and position in one transaction; False where nothing has come since the last.
 
-    def _save(self) -> None:
-        self._ledger.checkpoint(self.code, self.pipeline.changed(), self.position, epoch=self._epoch)
-        self.pipeline.saved(self.position)
-        self.saved_position = self.position
-        self._since = []
+        Records may be taken by another thread while the ledger writes.
+        """
+        with self._saving:
+            with self._working:
+                began_s = self._tried_s = time.monotonic()
+                if self.position == self.saved_position:
+                    self._saved_s = began_s
+                    return False
+                if self._torn or not self._all_told():
+                    return False
+                pipeline, position, rows = self.pipeline, self.position, self.pipeline.changed()
+            self._ledger.checkpoint(self.code, rows, position, epoch=self._epoch)
+            with self._working:
+                # Another one has been restored meanwhile where a record went wrong; it knows best what it has to save.
+                if self.pipeline is pipeline:
+                    pipeline.saved(position)
+                self._saved_s = began_s
+                self.saved_position = max(self.saved_position, position)
+                self._since = [entry for entry in self._since if entry.position > position]
+            return True
 
     def _restore(self) -> None:
         rows, position = self._ledger.load_checkpoint(self.code)
@@ -223,9 +235,10 @@ class Association:
 
     def _go_back(self) -> None:
         """Restore the last checkpoint and take again what was decided since: the same decisions, the same ids."""
-        again = self._since
         self._torn = True
         self._restore()
+        # A checkpoint that was being written may have become durable with what it includes.
+        again = [entry for entry in self._since if entry.position > self.position]
         self._since = []
         if again:
             try:

@@ -55,12 +55,15 @@ class _Area:
         None until it is opened, and after another worker has fenced it; a graveyard where it is no area of ours to know.
     rests_until_s
         When it may be opened again, by the machine's running time.
+    saving
+        Writes its checkpoint, while records are taken.
     """
 
     partition: int
     association: Association | Graveyard | None = None
     rests_until_s: float = 0.0
     stopped: bool = False
+    saving: asyncio.Task[None] | None = None
     logged_us: dict[int, Micros] = field(default_factory=dict)
     """When the records of the batch in hand were in the log, by position."""
 
@@ -299,23 +302,37 @@ class Worker:
         return association
 
     async def _save_all(self, *, now: bool) -> None:
-        for code, area in self._areas.items():
-            if area.association is not None and not area.stopped:
-                await self._save(code, area, area.association, now=now)
+        """Begin the checkpoints that are due; with `now` make all and wait for them."""
+        for code, area in list(self._areas.items()):
+            if area.saving is not None and not area.saving.done():
+                if not now:
+                    continue
+                await area.saving
+            held = area.association
+            if held is None or area.stopped or not (now or held.checkpoint_is_due()):
+                continue
+            if await self._try_to_send():
+                area.saving = asyncio.create_task(self._save(code, area, held))
+                if now or isinstance(held, Graveyard):
+                    await area.saving
         self._acknowledge()
 
-    async def _save(self, code: str, area: _Area, association: Association | Graveyard, *, now: bool) -> None:
-        if not (now or association.checkpoint_is_due()) or not await self._try_to_send():
-            return
+    async def _save(self, code: str, area: _Area, association: Association | Graveyard) -> None:
         try:
             await asyncio.to_thread(association.checkpoint)
         except PASSING_FAULTS as error:
             self._wait_for(f"area {code} cannot save its state: {plain(error)}")
             log.error("worker.ledger_away area=%s reason=%s; nothing is acknowledged", code, plain(error))
-        except Fenced as error:
-            self._fence(code, area, error)
         except Exception as error:  # noqa: BLE001 - see _take_area
-            self._stop(code, area, error)
+            # What became of an area that was let go meanwhile, or fenced and opened again, is another's affair.
+            if self._areas.get(code) is not area or area.association is not association:
+                return
+            if isinstance(error, Fenced):
+                self._fence(code, area, error)
+            else:
+                self._stop(code, area, error)
+        else:
+            self._acknowledge()
 
     async def _try_to_send(self) -> bool:
         sent = await self._publishing.try_to_send()

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +17,7 @@ from sqlalchemy.exc import DataError, OperationalError
 
 from alerting.ledger import Ledger, UnknownBundle
 from runtime.association import Association
-from runtime.pipeline import Decisions
+from runtime.pipeline import Decisions, Pipeline
 from schemas.act import Act
 from schemas.log import ActRecord, Broken, ConfigurationRecord, Positioned, Record, Tick
 from schemas.times import MINUTE, from_micros
@@ -189,6 +193,69 @@ def test_records_that_no_checkpoint_holds_do_not_fill_the_memory(
     area.take(records[3:])
     assert area.saved_position == 3
     assert area.position == 6
+
+
+@contextmanager
+def being_saved(area: Association, ledger: Ledger, patch: pytest.MonkeyPatch) -> Iterator[None]:
+    """In the block, a checkpoint of the area is being written by another thread; it becomes durable with its end."""
+    writing, go_on = threading.Event(), threading.Event()
+    write = ledger.checkpoint
+
+    def slowly(*rows: Any, **epoch: Any) -> None:
+        writing.set()
+        assert go_on.wait(60)
+        write(*rows, **epoch)
+
+    with ThreadPoolExecutor(1) as pool, patch.context() as patched:
+        patched.setattr(ledger, "checkpoint", slowly)
+        saving = pool.submit(area.checkpoint)
+        assert writing.wait(60)
+        yield
+        go_on.set()
+        assert saving.result(60)
+
+
+def test_records_are_taken_while_a_checkpoint_is_being_written(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = log(rain(OLD, "R-1"), judged(1), rain(OLD, "R-2", at=T + MINUTE), judged(2))
+    area = association(ledger)
+    area.take(records[:2])
+    with being_saved(area, ledger, monkeypatch):
+        area.take(records[2:])
+    assert (area.saved_position, area.position) == (2, 4)
+    revived = association(ledger)
+    assert revived.position == 2
+    revived.take(records)
+    assert revived.pipeline.state() == area.pipeline.state()
+    assert area.checkpoint(), "what came meanwhile is not saved yet"
+    assert association(ledger).pipeline.state() == area.pipeline.state()
+
+
+@pytest.mark.parametrize("durable_first", [True, False])
+def test_going_back_while_a_checkpoint_is_being_written_takes_nothing_twice(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, durable_first: bool
+) -> None:
+    def away(*_: object, **__: object) -> None:
+        raise OperationalError("insert", {}, Exception("away"))
+
+    records = log(rain(OLD, "R-1"), judged(1), rain(OLD, "R-2", at=T + MINUTE), judged(2))
+    area = association(ledger)
+    area.take(records[:2])
+    with being_saved(area, ledger, monkeypatch):
+        with monkeypatch.context() as patched:
+            patched.setattr(ledger, "write_decisions", away)
+            with pytest.raises(OperationalError):
+                area.take(records[2:])
+        if not durable_first:
+            area.take(records[2:])
+    area.take(records[2:])
+    assert (area.saved_position, area.position) == (2, 4)
+    straight = Pipeline(OLD, CITY)
+    straight.process([record for _, record in records if not isinstance(record, Broken)])
+    assert area.pipeline.state() == straight.state()
+    assert area.checkpoint()
+    assert association(ledger).pipeline.state() == straight.state()
 
 
 @pytest.mark.parametrize("name", ["id", "by", "alert"])
