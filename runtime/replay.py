@@ -35,10 +35,6 @@ class Replayed:
     decisions: dict[str, Decisions] = field(default_factory=dict)
     """By association area, in order of the code."""
 
-    def count(self, name: str) -> int:
-        """How many findings, alerts, notices, releases or acts there are in all."""
-        return sum(len(getattr(decisions, name)) for decisions in self.decisions.values())
-
 
 def replay(
     paths: Sequence[Path],
@@ -67,14 +63,23 @@ def replay(
     return result
 
 
-def write(result: Replayed, out: Path) -> None:
-    """Write the four files into a folder, which is made where it is missing."""
+def write(result: Replayed, out: Path) -> dict[str, int]:
+    """Write the four files into a folder, which is made where it is missing.
+
+    Returns
+    -------
+    dict[str, int]
+        How many lines of `findings`, `alerts`, `notices` and `rejects`.
+    """
     out.mkdir(parents=True, exist_ok=True)
     every = result.decisions.values()
-    _write_lines(out / "findings.jsonl", (finding for d in every for finding in d.findings))
-    _write_lines(out / "alerts.jsonl", (alert for d in every for alert in d.alerts))
-    _write_lines(out / "notices.jsonl", (notice for d in every for notice in _latest(d.notices)))
-    _write_lines(out / "rejects.jsonl", result.rejects)
+    lines: dict[str, Iterable[BaseModel]] = {
+        "findings": (finding for d in every for finding in d.findings),
+        "alerts": (alert for d in every for alert in d.alerts),
+        "notices": (notice for d in every for notice in _latest(d.notices)),
+        "rejects": result.rejects,
+    }
+    return {name: _write_lines(out / f"{name}.jsonl", models) for name, models in lines.items()}
 
 
 def _take(entry: FromFile, packer: Packer, result: Replayed) -> bool:
@@ -94,10 +99,13 @@ def _latest(notices: Iterable[Notice]) -> Iterable[Notice]:
     return latest.values()
 
 
-def _write_lines(path: Path, models: Iterable[BaseModel]) -> None:
+def _write_lines(path: Path, models: Iterable[BaseModel]) -> int:
+    count = 0
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for model in models:
             file.write(model.model_dump_json() + "\n")
+            count += 1
+    return count
 
 
 def _mseed_station(bundle: Bundle) -> Callable[[str], str | None]:

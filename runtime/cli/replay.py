@@ -78,6 +78,6 @@ def _play_readings(
     files: tuple[Path, ...], folder: Path, out: Path, batch: int, progress: Progress, bar: TaskID
 ) -> list[str]:
     result = play(files, load(folder).bundle, batch=batch, on_bytes=lambda n: progress.advance(bar, n))
-    write(result, out)
-    counts = ", ".join(f"{result.count(name)} {name}" for name in ("findings", "alerts", "notices"))
+    lines = write(result, out)
+    counts = ", ".join(f"{lines[name]} {name}" for name in ("findings", "alerts", "notices"))
     return [f"{result.readings} readings, {len(result.rejects)} rejects: {counts}"]
