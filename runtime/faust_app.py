@@ -15,20 +15,22 @@ from typing import Any
 import faust
 
 from alerting.ledger import Ledger
-from runtime import metrics
 from runtime.association import NotThereYet
 from runtime.configuration.loading import Configuration
 from runtime.connections import KafkaAccess
 from runtime.progress import Progress
 from runtime.publishing import topics_out
 from runtime.surroundings import clock_of
+from runtime.survey import Survey
 from runtime.tending import Tending
 from runtime.topics import LOG, MAX_RECORD_BYTES, PARTITIONS, partition_of
-from runtime.watchdog import LOOK_S, Watchdog, restarts
+from runtime.watchdog import LOOK_S, Watchdog
 from runtime.worker import Worker
 
 BATCH, WITHIN_S = 200, 0.02
 CHECK_S = 1.0
+APP = "fenghuo-worker"
+"""The name of the application, and so of the group of workers."""
 SESSION_S, HEARTBEAT_S = 8.0, 2.0
 
 
@@ -51,7 +53,7 @@ def make_app(
     kafka = kafka or KafkaAccess(configuration.settings.brokers.kafka.bootstrap)
     brokers = ";".join(f"kafka://{address}" for address in kafka.bootstrap)
     app = faust.App(
-        "fenghuo-worker",
+        APP,
         broker=brokers,
         broker_credentials=kafka.faust_credentials(),
         store="memory://",
@@ -88,8 +90,7 @@ def make_app(
 
     progress, clock = Progress(), clock_of(configuration.settings)
     worker = Worker(configuration, ledger, publish, lambda: app.consumer_generation_id, clock, progress)
-    watchdog = Watchdog()
-    tending = Tending(app, worker, progress, kafka, watchdog)
+    tending = Tending(worker, progress, Survey(kafka, APP, progress.partitions), Watchdog())
 
     @app.agent(topic, concurrency=1)
     async def over_the_log(stream: faust.StreamT[bytes]) -> None:
@@ -111,20 +112,19 @@ def make_app(
         await worker.begin(numbers, app.consumer.topic_partitions(LOG) or partitions)
         tending.is_member = True
 
-    @app.on_after_configured.connect  # type: ignore[arg-type]
-    def watch(_app: Any, **_: Any) -> None:
-        metrics.worker_restarts_total.inc(restarts())
-        watchdog.start()
+    @app.task
+    async def tend() -> None:
+        tending.start()
 
     @app.timer(LOOK_S)
     async def look() -> None:
-        await tending.look()
+        tending.look()
 
     # A worker that is told to end leaves nothing to take again: its areas are saved, what they hold is acknowledged,
     # and Faust then leaves the group.
     @app.on_before_shutdown.connect  # type: ignore[arg-type]
     async def drain(_app: Any, **_: Any) -> None:
-        watchdog.stop()
+        tending.stop()
         await worker.drain()
 
     return app, tending

@@ -82,8 +82,10 @@ class Progress:
         if partition in self._partitions:
             self._partitions[partition].taken = max(self._partitions[partition].taken, position)
 
-    def stands(self, places: Mapping[int, Place], now_s: float) -> None:
-        """What the brokers say of partitions."""
+    def stands(self, places: Mapping[int, Place], asked_s: float, now_s: float) -> None:
+        """What the brokers said of partitions when they were asked; of what was given since that says nothing."""
+        if self._given_s is not None and asked_s < self._given_s:
+            return
         for number, place in places.items():
             if number not in self._partitions:
                 continue
@@ -92,8 +94,9 @@ class Progress:
             if partition.wanted is None:
                 partition.wanted = place.end
             metrics.lag_records.labels(str(number)).set(max(0, place.end - partition.reached))
-            committed = max(place.first, place.committed or 0)
-            metrics.uncommitted_records.labels(str(number)).set(max(0, place.end - committed))
+            metrics.uncommitted_records.labels(str(number)).set(0)
+        for number, committed in self.uncommitted().items():
+            metrics.uncommitted_records.labels(str(number)).set(places[number].end - committed)
         left = sum(not one.recovered for one in self._partitions.values())
         metrics.partitions_recovering.set(left)
         if not left and self._given_s is not None:
@@ -101,13 +104,18 @@ class Progress:
             self._given_s = None
 
     def partitions(self) -> frozenset[int]:
-        """What was given to us."""
+        """What was given to us; from any thread."""
         return frozenset(self._partitions)
 
-    def uncommitted(self, partition: int) -> bool:
-        """Whether records of a partition are not committed yet, as far as is known."""
-        one = self._partitions.get(partition)
-        return one is not None and one.place is not None and (one.place.committed or 0) < one.place.end
+    def uncommitted(self) -> dict[int, int]:
+        """Committed offsets of the partitions that go on behind them, as far as is known."""
+        found = {}
+        for number, one in self._partitions.items():
+            if one.place is not None:
+                committed = max(one.place.first, one.place.committed or 0)
+                if committed < one.place.end:
+                    found[number] = committed
+        return found
 
     def behind(self, partition: int) -> bool:
         """Whether records of a partition wait for us, as far as is known."""

@@ -40,7 +40,7 @@ class Shown(NamedTuple):
     """
 
     beat: int
-    behind: Mapping[int, int | None]
+    behind: Mapping[int, int]
     waits_for: str | None
 
 
