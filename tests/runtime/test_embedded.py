@@ -27,7 +27,7 @@ from schemas.times import DAY, HOUR, to_micros
 from tests.runtime.engines import UNTIL, every_engine_passes
 from tests.runtime.running import TOKEN, Running, settings_of, spare_port, until
 from tests.runtime.test_crash import keys_of, logged
-from tests.runtime.valley import CITY, COUNTY, add_next_county, failing_slope, heavy_rain, write_valley
+from tests.runtime.valley import COUNTY, add_next_county, failing_slope, heavy_rain, write_valley
 from tests.servers.mosquitto import Mosquitto
 
 
