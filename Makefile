@@ -1,12 +1,12 @@
 # Fenghuo: one command from a clone to anything. `make` alone prints what there is.
-# T= narrows tests and benchmarks, KEEP=1 keeps the demo's console up, SEEDS= and KILLS= size `make acceptance`
+# T= narrows tests and benchmarks, KEEP=1 keeps a demo's console up, SEEDS= and KILLS= size `make acceptance`
 # (tests read both from the environment; left out, they take 2 seeds and 10 kills), SEEDS= also `make chaos`.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench docs fix lock golden reference acceptance chaos core dev servers clean
+.PHONY: help demo demo-kafka test check bench docs fix lock golden reference acceptance chaos core dev servers clean
 
 BIN := .venv/bin
 export NO_MKDOCS_2_WARNING := 1
@@ -18,14 +18,18 @@ WORKERS ?= 2
 NONE := [ $$? = 5 ]
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "%-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: core  ## see it run (2 min): a simulated storm day as an exercise; KEEP=1 keeps the console up
 	@$(BIN)/fenghuo demo $(if $(KEEP),--keep,)
 
+demo-kafka: dev  ## the same storm (4 min) on Kafka, Mosquitto and PostgreSQL that it sets up itself; KEEP=1 keeps them up
+	@bash deploy/setup/servers.sh demo
+	$(BIN)/python -m deploy.demo $(if $(KEEP),--keep,)
+
 test: dev servers  ## all tests against real servers, T=path for some; sets up what it needs
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not acceptance and not alone" $(T) || $(NONE)
-	$(BIN)/python -m pytest -m alone $(T) || $(NONE)
+	$(BIN)/python -m pytest -m "alone and not acceptance" $(T) || $(NONE)
 
 check: dev  ## lint, format, types, floors and purity, docs: changes nothing
 	@$(BIN)/ruff check .

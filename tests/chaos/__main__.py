@@ -6,12 +6,16 @@ cannot run here.
 
 from __future__ import annotations
 
+import shutil
 import sys
-import tempfile
+import traceback
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
+from kafka.errors import KafkaError
+from sqlalchemy.exc import SQLAlchemyError
 
 from tests.chaos import results
 from tests.chaos.network import enter_own_namespace
@@ -60,24 +64,35 @@ def chaos(seeds: int | None, seed: int | None, undisturbed: bool, kept: Path, ke
 
 
 def _play(seed: int, kept: Path, keep: Path | None, *, undisturbed: bool) -> bool:
-    with tempfile.TemporaryDirectory(prefix="fenghuo-chaos-") as temporary:
-        folder = Path(temporary) if keep is None else keep
-        folder.mkdir(parents=True, exist_ok=True)
+    folder = keep or results.ROOT / ".cache" / "chaos" / f"seed-{seed:03d}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
         result = play(seed, folder, disturbed=not undisturbed)
-    if not undisturbed:
-        results.write(result, kept)
+    except (OSError, RuntimeError, SQLAlchemyError, KafkaError):  # TimeoutError is an OSError
+        traceback.print_exc()
+        click.echo(f"seed {seed} did not come to its end and has no result; what there is: {folder}")
+        return False
+    results.write(result, kept)
     click.echo(result.model_dump_json(indent=1, exclude={"lost", "different", "twice"}))
     for name in ("lost", "different", "twice"):
-        found = getattr(result, name)
-        click.echo(f"{name}: {len(found)}")
-        kinds: Counter[str] = Counter()
-        for line in found:
-            # Of a notice in thousands only some; never so many of one kind that another is not seen.
-            kind = line.partition(" ")[0]
-            kinds[kind] += 1
-            if kinds[kind] <= _SHOWN:
-                click.echo(f"  {line}")
+        _show(name, getattr(result, name))
+    if not result.passed:
+        click.echo(f"seed {seed} failed; configuration, output, logs and replays: {folder}")
+    elif keep is None:
+        shutil.rmtree(folder)
     return result.passed
+
+
+def _show(name: str, found: Sequence[str]) -> None:
+    click.echo(f"{name}: {len(found)}")
+    kinds: Counter[str] = Counter()
+    for line in found:
+        # Notices come in thousands: never so many of one kind that another is not seen.
+        kind = line.partition(" ")[0]
+        kinds[kind] += 1
+        if kinds[kind] <= _SHOWN:
+            click.echo(f"  {line}")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from typing import Self
 from kafka import KafkaConsumer, TopicPartition
 
 from alerting.ledger import Ledger
+from runtime.configuration.loading import load
 from runtime.topics import LOG, partition_of
 from schemas.times import Micros
 from tests.chaos.configuration import Surroundings, make_configuration
@@ -60,6 +61,7 @@ class Deployment:
             receivers.webhook.url,
         )
         self.config = make_configuration(folder / "config", around, starts_us, set_at)
+        self.bundle = load(self.config).bundle
         config = ["--config", str(self.config)]
         logs = folder / "output"
         logs.mkdir()
@@ -165,7 +167,7 @@ class Deployment:
     def _behind(self, ends: dict[int, int] | None = None) -> int:
         ends = self._ends() if ends is None else ends
         reached = dict.fromkeys(ends, 0)
-        for area in self.areas:
+        for area in self.bundle.associations:
             partition = partition_of(area, len(ends))
             reached[partition] = max(reached[partition], self.ledger.checkpoint_position(area))
         return sum(max(0, end - reached[partition]) for partition, end in ends.items())
@@ -177,13 +179,6 @@ class Deployment:
             return {one.partition: int(end) for one, end in consumer.end_offsets(partitions).items()}
         finally:
             consumer.close()
-
-    @property
-    def areas(self) -> tuple[str, ...]:
-        """The association areas."""
-        from runtime.configuration.loading import load
-
-        return load(self.config).bundle.associations
 
 
 def wait_until(

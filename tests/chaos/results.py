@@ -14,6 +14,9 @@ RESULTS = Path(__file__).with_name("results")
 _JUDGED = ("schemas", "ingest", "detectors", "alerting", "runtime", "tests/chaos", "deploy/bazhong")
 """What a result depends on; the console, the docs and other tests may change without it."""
 
+MIXED = "mixed"
+"""In place of the code's name, where a file changed while the run played."""
+
 
 class Result(BaseModel):
     """What one run gave. `code` names the files that it was found with, `commit` the newest commit then."""
@@ -74,22 +77,20 @@ def commit_id(root: Path = ROOT) -> str:
 def write(result: Result, folder: Path) -> Path:
     """Keep a result in place of an earlier one of its seed."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"seed-{result.seed:03d}.json"
+    path = folder / f"{'seed' if result.faults else 'undisturbed'}-{result.seed:03d}.json"
     path.write_text(result.model_dump_json(indent=1) + "\n", encoding="utf-8")
     return path
 
 
 def read_all(folder: Path) -> list[Result]:
     """All results kept, by seed."""
-    found = [
-        Result.model_validate_json(path.read_text(encoding="utf-8")) for path in folder.glob("seed-*.json")
-    ]
-    return sorted(found, key=lambda result: result.seed)
+    found = [Result.model_validate_json(path.read_text(encoding="utf-8")) for path in folder.glob("*.json")]
+    return sorted(found, key=lambda result: (bool(result.faults), result.seed))
 
 
 def missing(seeds: Iterable[int], results: Sequence[Result], code: str) -> list[int]:
-    """The seeds that have no result for this code."""
-    there = {result.seed for result in results if result.code == code}
+    """The seeds that have not been played, with their faults, with this code."""
+    there = {result.seed for result in results if result.faults and result.code == code}
     return [seed for seed in seeds if seed not in there]
 
 
