@@ -14,7 +14,7 @@ from schemas.bundle import Bundle
 from schemas.log import Broken, Record
 from schemas.notice import NoticeState
 from schemas.packet import Packet
-from tests.chaos.judging import Decided, Key
+from tests.chaos.judging import Decided, Key, Told
 
 
 def in_the_ledger(ledger: Ledger) -> Decided:
@@ -46,6 +46,15 @@ def keys_in(records: Iterable[Record | Broken], bundle: Bundle) -> set[Key]:
         for row, number in zip(record.row.tolist(), record.columns["sequence"].tolist(), strict=True)
         if number >= 0
     }
+
+
+def delivered(ledger: Ledger) -> list[Told]:
+    """What the ledger says reached a webhook."""
+    return [
+        Told(notice.channel, notice.recipient, notice.id)
+        for notice in ledger.notices_in(NoticeState.DELIVERED, limit=10**6)
+        if notice.channel == "webhook"
+    ]
 
 
 def unsettled(ledger: Ledger) -> int:

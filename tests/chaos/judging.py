@@ -155,6 +155,14 @@ def sent_twice(told: Iterable[Told], notices: Rows) -> list[str]:
     ]
 
 
+def told_nobody(delivered: Iterable[Told], told: Iterable[Told]) -> list[str]:
+    """What the ledger says was delivered by a channel whose receivers keep a record, and no receiver has."""
+    return [
+        f"{one.channel} delivered notice {one.notice} to {one.recipient}, who never had it"
+        for one in sorted(set(delivered) - set(told))
+    ]
+
+
 def _text(content: Mapping[str, Any]) -> str:
     return json.dumps(content, sort_keys=True, ensure_ascii=False)
 

@@ -19,10 +19,10 @@ from schemas.bundle import Bundle
 from schemas.times import from_micros, to_micros
 from tests.chaos import results
 from tests.chaos.configuration import RATE
-from tests.chaos.decided import in_files, in_the_ledger, keys_in
+from tests.chaos.decided import delivered, in_files, in_the_ledger, keys_in
 from tests.chaos.deployment import DRAIN_S, Deployment, wait_until
 from tests.chaos.faults import Breaking, Fault, schedule
-from tests.chaos.judging import Key, chain_differences, differences, lost, sent_twice
+from tests.chaos.judging import Key, chain_differences, differences, lost, sent_twice, told_nobody
 from tests.chaos.network import Network
 from tests.chaos.publisher import Publisher
 from tests.chaos.receivers import Receivers
@@ -112,6 +112,7 @@ def _judged(
     actual.write(folder / "decided")
     logged, undecided = _logged(logs, bundle)
     different = undecided + differences(expected, actual)
+    different += told_nobody(delivered(deployment.ledger), receivers.told)
     if not faults:
         different += chain_differences(in_files(folder / "from-readings").chains(), actual.chains())
     return Result(

@@ -16,7 +16,16 @@ from schemas.times import to_micros
 from tests.chaos import results
 from tests.chaos.configuration import Surroundings, make_configuration
 from tests.chaos.faults import FIRST_S, PAUSE_S, schedule
-from tests.chaos.judging import Chain, Decided, Told, chain_differences, differences, lost, sent_twice
+from tests.chaos.judging import (
+    Chain,
+    Decided,
+    Told,
+    chain_differences,
+    differences,
+    lost,
+    sent_twice,
+    told_nobody,
+)
 from tests.chaos.results import Result
 from tests.chaos.storm import BEGINS, ENDS, make_storm
 
@@ -147,6 +156,12 @@ def test_a_planted_second_sending_is_found() -> None:
     assert sent_twice([Told("webhook", "duty", "n-3")], DECIDED.notices) == [
         "webhook told duty notice n-3, which nobody decided"
     ]
+
+
+def test_what_was_delivered_to_nobody_is_found() -> None:
+    one = Told("webhook", "duty", "n-1")
+    assert told_nobody([one], [one]) == []
+    assert told_nobody([one], []) == ["webhook delivered notice n-1 to duty, who never had it"]
 
 
 # --- results ---------------------------------------------------------------------------------------------------------
