@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import msgspec
 import numpy as np
 import psycopg
@@ -35,7 +36,7 @@ from tests.runtime.engines import UNTIL, slope
 from tests.runtime.running import until
 from tests.runtime.test_export import packet
 from tests.runtime.valley import CITY, write_valley
-from tests.servers.base import die_with_parent
+from tests.servers.base import die_with_parent, spare_port
 from tests.servers.fixtures import running
 from tests.servers.kafka import Kafka
 from tests.servers.postgres import Postgres
@@ -68,6 +69,7 @@ class Place:
         self.gateway = Gateway(configuration, self.ledger, self.clock)
         self.gateway.start()
         self.worker: subprocess.Popen[bytes] | None = None
+        self.health_port = spare_port()
         self.said_in = folder / "worker.txt"
 
     def _write(self, name: str, url: str) -> Path:
@@ -80,6 +82,7 @@ class Place:
 
     def start_worker(self, **environment: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "runtime.cli", "worker", "--config", str(self.worker_config)]
+        command += ["--health", f"127.0.0.1:{self.health_port}"]
         with self.said_in.open("ab") as said:
             self.worker = subprocess.Popen(
                 command,
@@ -92,6 +95,13 @@ class Place:
 
     def said(self) -> str:
         return self.said_in.read_text(errors="replace")
+
+    def faults(self) -> str:
+        """What the worker's health tells; empty while it is well."""
+        answer = httpx.get(f"http://127.0.0.1:{self.health_port}/health", timeout=10)
+        told = " ".join(answer.json()["faults"])
+        assert (answer.status_code == 200) == (told == "")
+        return told
 
     def send(self, *payloads: bytes) -> None:
         done = threading.Semaphore(0)
@@ -275,10 +285,12 @@ def test_a_full_disk_beneath_the_ledger_is_said_and_loses_nothing(tmp_path: Path
             until("the full disk to be told", lambda: place.alive() and "No space left" in place.said(), 120)
             assert place.committed() <= place.position()
             assert "nothing is lost" in place.said()
+            until("its health to tell of it", lambda: "No space left" in place.faults())
             assert "Traceback" not in place.said()
             filler.unlink()
             place.settle()
             assert place.position() > before
+            until("its health to be good again", lambda: place.faults() == "")
             assert place.ledger.act("long-59") is not None
             assert place.dead() == []
             place.agrees_with_its_log()
@@ -354,8 +366,10 @@ def test_a_wrong_password_ends_a_start_and_is_waited_for_in_the_middle(tmp_path:
             refusal = f"refuses user {WORKER}: wrong name or password"
             until("the refusal to be told", lambda: place.alive() and place.said().count(refusal) > 1, 120)
             assert place.position() == before
+            until("its health to tell of it", lambda: refusal in place.faults())
             set_password(server, "right")
             place.settle()
+            until("its health to be good again", lambda: place.faults() == "")
             place.agrees_with_its_log()
             assert "Traceback" not in place.said()
 
