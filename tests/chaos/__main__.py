@@ -25,9 +25,24 @@ from tests.servers.base import ServerMissing
 _SHOWN = 10
 
 
+class _Seeds(click.ParamType):
+    """`N` for 1 to N, or `A-B`."""
+
+    name = "seeds"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> range:
+        first, _, last = f"1-{value}".rpartition("-")
+        first = first.removeprefix("1-")
+        if not (first.isdecimal() and last.isdecimal() and 0 < int(first) <= int(last)):
+            self.fail(f"{value!r} is neither N nor A-B", param, ctx)
+        return range(int(first), int(last) + 1)
+
+
 @click.command()
 @click.option(
-    "--seeds", type=click.IntRange(min=1), help="Play those of the seeds 1 to so many that are missing."
+    "--seeds",
+    type=_Seeds(),
+    help="Play those that are missing of the seeds 1 to N, or A-B: two may run beside each other.",
 )
 @click.option("--seed", type=click.IntRange(min=0), help="Play this one, whether it has a result or not.")
 @click.option(
@@ -43,7 +58,7 @@ _SHOWN = 10
 @click.option(
     "--keep", type=click.Path(path_type=Path), help="With --seed: leave all files of the run there."
 )
-def chaos(seeds: int | None, seed: int | None, undisturbed: bool, kept: Path, keep: Path | None) -> None:
+def chaos(seeds: range | None, seed: int | None, undisturbed: bool, kept: Path, keep: Path | None) -> None:
     """Play storm and earthquake through the Kafka deployment while it is broken, and judge what came of it."""
     try:
         enter_own_namespace("tests.chaos", sys.argv[1:])
@@ -52,9 +67,7 @@ def chaos(seeds: int | None, seed: int | None, undisturbed: bool, kept: Path, ke
         sys.exit(2)
     code = results.code_id()
     wanted = (
-        [seed]
-        if seed is not None
-        else results.missing(range(1, (seeds or 1) + 1), results.read_all(kept), code)
+        [seed] if seed is not None else results.missing(seeds or range(1, 2), results.read_all(kept), code)
     )
     good = True
     for one in wanted:
