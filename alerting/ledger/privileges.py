@@ -23,21 +23,22 @@ PRIVILEGES: Mapping[str, Mapping[str, str]] = {
     "worker": {
         **dict.fromkeys(("findings", "alerts", "releases", "acts", "notices"), "SI"),
         **dict.fromkeys(("notice_alerts", "notice_decisions", "notice_states", "bundles"), "SI"),
+        "decision_times": "SI",
         "checkpoint_heads": "SIU",
         **dict.fromkeys(("checkpoint_rows", "leases", "owed_acts"), "SIUD"),
         **dict.fromkeys(("receipts", "channel_references", "configurations"), "S"),
     },
     "dispatch": {
         **dict.fromkeys(("alerts", "releases", "acts", "findings", "bundles", "configurations"), "S"),
-        **dict.fromkeys(("notices", "notice_alerts", "notice_decisions", "checkpoint_heads"), "S"),
+        **dict.fromkeys(("notices", "notice_alerts", "notice_decisions", "decision_times"), "S"),
         **dict.fromkeys(("notice_states", "receipts", "channel_references"), "SI"),
         **dict.fromkeys(("leases", "owed_acts"), "SIUD"),
     },
     # It reads all that people may see, and takes players' receipts.
     "console": {
         **dict.fromkeys(("alerts", "releases", "acts", "findings", "bundles", "configurations"), "S"),
-        **dict.fromkeys(("notices", "notice_alerts", "notice_decisions", "checkpoint_heads"), "S"),
-        **dict.fromkeys(("rejects", "reject_replays", "channel_references"), "S"),
+        **dict.fromkeys(("notices", "notice_alerts", "notice_decisions", "decision_times"), "S"),
+        **dict.fromkeys(("rejects", "reject_replays", "channel_references", "checkpoint_heads"), "S"),
         **dict.fromkeys(("notice_states", "receipts"), "SI"),
         "leases": "SUD",
         "owed_acts": "SID",
