@@ -100,15 +100,25 @@ class Run:
                 preexec_fn=die_with_parent,  # noqa: PLW1509  (one system call, no lock)
             )
 
+    def metric(self, name: str) -> float:
+        """A metric of one value; 0 where it does not tell yet."""
+        found = re.search(rf"^{name}(?:{{.*}})? (\S+)", self._page("metrics") or "", re.MULTILINE)
+        return float(found[1]) if found else 0.0
+
     def taken(self) -> int:
         """Records of the log that it has taken."""
+        return int(self.metric("fenghuo_log_records_total"))
+
+    def is_healthy(self) -> bool:
+        """Whether it says so."""
+        return self._page("health") is not None
+
+    def _page(self, name: str) -> str | None:
         try:
-            with urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=10) as answer:
-                page = answer.read().decode()
+            with urlopen(f"http://127.0.0.1:{self.port}/{name}", timeout=10) as answer:
+                return str(answer.read().decode())
         except OSError:
-            return 0
-        found = re.search(r"^fenghuo_log_records_total (\S+)", page, re.MULTILINE)
-        return int(float(found[1])) if found else 0
+            return None
 
     def cpu_s(self) -> float:
         """Processor time so far."""
@@ -126,10 +136,7 @@ class Run:
         seen = Watched()
         while True:
             assert self.process.poll() is None, "the worker ended"
-            row = ledger.execute(
-                "select coalesce(max(position), 0) from checkpoint_heads where association = %s", (CITY,)
-            ).fetchone()
-            seen.saved.append(row[0] if row else 0)
+            seen.saved.append(_saved(ledger))
             seen.taken.append(self.taken())
             seen.at_s.append(time.monotonic())
             seen.cpu_s.append(self.cpu_s())
@@ -216,11 +223,25 @@ def ratios() -> Iterator[Ratio]:
                 _wait_for_tables(ledger)
                 seen = run.watch(ledger, records)
                 memory_gb = run.memory_gb()
+                run.kill()
+                killed_s = time.monotonic()
+                saved = _saved(ledger)
+                run = Run(configuration, Path(folder) / "worker.log")
+                while not (saved + run.taken() >= records and run.is_healthy()):
+                    assert run.process.poll() is None, "the second worker ended"
+                    assert time.monotonic() - killed_s < WAIT_S, "the state was not taken up in time"
+                    time.sleep(_POLL_S)
+                recovery_s = time.monotonic() - killed_s
+                restore_s = run.metric("fenghuo_restore_seconds")
+                run.kill()
                 bare.append(bare_faust(kafka))
                 yield _throughput(seen, readings, records, bare, memory_gb, ledger)
+                yield _recovery(recovery_s, restore_s, records - saved, ledger)
+        except BaseException:
+            print((Path(folder) / "worker.log").read_text()[-3000:], file=sys.stderr)
+            raise
         finally:
             run.kill()
-            print((Path(folder) / "worker.log").read_text()[-3000:], file=sys.stderr)
 
 
 def _throughput(
@@ -252,8 +273,34 @@ def _throughput(
     )
 
 
+def _recovery(
+    recovery_s: float, restore_s: float, again: int, ledger: psycopg.Connection[tuple[int]]
+) -> Ratio:
+    began_s = time.monotonic()
+    subprocess.run([sys.executable, "-c", "import runtime.cli.worker"], check=True)
+    import_s = time.monotonic() - began_s
+    began_s = time.monotonic()
+    rows = ledger.execute("select key, bytes from checkpoint_rows", binary=True).fetchall()
+    bare_s = time.monotonic() - began_s
+    note(f"from the kill to healthy again, with {again:,} packets to take again: {recovery_s:.1f} s")
+    note(
+        f"of that importing {import_s:.1f} s, restoring {restore_s:.1f} s; {len(rows):,} rows read in {bare_s:.1f} s"
+    )
+    return Ratio(
+        f"state of {GAUGES:,} gauges restored, by SELECT alone", "gauges", GAUGES / restore_s, GAUGES / bare_s
+    )
+
+
+def _saved(ledger: psycopg.Connection[tuple[int]]) -> int:
+    """Records of the log that the newest checkpoint includes."""
+    found = ledger.execute(
+        "select coalesce(max(position), 0) from checkpoint_heads where association = %s", (CITY,)
+    ).fetchone()
+    return found[0] if found else 0
+
+
 def _wait_for_tables(ledger: psycopg.Connection[tuple[int]]) -> None:
     deadline_s = time.monotonic() + WAIT_S
-    while ledger.execute("select to_regclass('checkpoint_heads')").fetchone() == (None,):
+    while not ledger.execute("select 1 from pg_tables where tablename = 'checkpoint_heads'").fetchone():
         assert time.monotonic() < deadline_s, "the worker made no tables"
         time.sleep(_POLL_S)

@@ -60,10 +60,10 @@ def write_configuration(folder: Path, gauges: int, bootstrap: str, database: str
         areas.append([code, f"第{county + 1}县", "county", CITY, round(west + 0.4, 4), south + 0.5])
         for township in range(TOWNSHIPS):
             row, column = divmod(township, 5)
-            place = round(west + 0.16 * column + 0.08, 4), round(south + 0.1 * row + 0.05, 4)
+            middle = round(west + 0.16 * column + 0.08, 4), round(south + 0.1 * row + 0.05, 4)
             name = f"第{county + 1}县第{township + 1}镇"
-            townships.append((f"{code}{township + 1:03}", *place))
-            areas.append([townships[-1][0], name, "township", code, *place])
+            townships.append((f"{code}{township + 1:03}", *middle))
+            areas.append([townships[-1][0], name, "township", code, *middle])
     offsets = chance.uniform(-0.04, 0.04, (gauges, 2)).round(5).tolist()
     stations = []
     for number, (east, north) in enumerate(offsets):
