@@ -21,7 +21,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.exc import DBAPIError
 
 from alerting import metrics
-from alerting.channels.base import Channel, ChannelReceipt, Message, Outcome, Reason, Refused, Sent, Unknown
+from alerting.channels.base import (
+    Channel,
+    ChannelReceipt,
+    Message,
+    Outcome,
+    Reason,
+    Refused,
+    Retry,
+    Sent,
+    Unknown,
+)
 from alerting.channels.topics import AlertTopics
 from alerting.ledger import Claim, Ledger, LedgerError, Settlement
 from runtime.clock import Clock
@@ -38,6 +48,7 @@ RESENT = "【重发】"
 _IDLE_S = 1.0
 _TOPICS_SINCE = 7 * DAY
 _COUNT_EVERY_S = 5.0
+_OF_LEASE = 0.8
 
 
 class DispatchPolicy(BaseModel):
@@ -164,9 +175,12 @@ class Dispatcher:
         while not self._stopping.is_set():
             wake.clear()
             room = self._policy.at_once - len(under_way)
+            # The lease must outlive the call, or another dispatcher would send the same notice beside us. It counts from
+            # before the claim, so that a process which was stopped in between knows that its time is over.
+            ends_s = time.monotonic() + self._policy.lease_s * _OF_LEASE
             claims = await asyncio.to_thread(self._claim, name, room) if room else []
             for claim in claims:
-                task = asyncio.create_task(self._send(claim), name=f"send {claim.notice.id}")
+                task = asyncio.create_task(self._send(claim, ends_s), name=f"send {claim.notice.id}")
                 under_way.add(task)
                 task.add_done_callback(under_way.discard)
                 task.add_done_callback(lambda _: wake.set())
@@ -183,16 +197,18 @@ class Dispatcher:
             channels=[channel],
         )
 
-    async def _send(self, claim: Claim) -> None:
+    async def _send(self, claim: Claim, ends_s: float) -> None:
         channel = self._channels[claim.notice.channel]
         began_us = self._clock.now_us()
         if claim.attempt == 1 and claim.notice.first_due_at is not None:
             observe_hop("dispatched", to_micros(claim.notice.first_due_at), began_us)
         address = self._address_of(claim.notice.recipient, channel.name)
-        if address is None:
-            await self._settle(
-                claim, Refused(Reason.ADDRESS, "the configuration has none"), channel.repeatable
-            )
+        left_s = ends_s - time.monotonic()
+        if address is None or left_s <= 0:
+            outcome: Outcome = Refused(Reason.ADDRESS, "the configuration has none")
+            if address is not None:
+                outcome = Retry(Reason.LATE)
+            await self._settle(claim, outcome, channel.repeatable)
             return
         if claim.resend:
             metrics.resends_total.labels(channel.name).inc()
@@ -206,8 +222,7 @@ class Dispatcher:
         )
         began_s = time.monotonic()
         try:
-            # The lease must outlive the call, or another dispatcher would send the same notice beside us.
-            outcome = await asyncio.wait_for(channel.send(message), self._policy.lease_s * 0.8)
+            outcome = await asyncio.wait_for(channel.send(message), left_s)
         except TimeoutError:
             outcome = Unknown(Reason.NO_ANSWER, "the channel took too long")
         except Exception:

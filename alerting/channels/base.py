@@ -44,6 +44,8 @@ class Reason(StrEnum):
     """A part of it was taken, and a part was not."""
     CRASHED = "crashed"
     """A dispatcher ended between sending and recording."""
+    LATE = "late"
+    """Nothing left this machine: the dispatcher was asleep until its claim was nearly over."""
     FAULT = "fault"
     """A fault of our own, in the log with its trace."""
 

@@ -148,9 +148,9 @@ def settle(connection: Connection, settlement: Settlement) -> bool:
     mine = lease is not None and (lease.worker, lease.attempt) == (claim.worker, claim.attempt)
     before = state_of(connection, notice)
     if not mine:
-        return _settle_late(
-            connection, claim, state, before, lease is not None and lease.worker is not None, now_us
-        )
+        # Nobody has begun another try: the lease is gone, or free again after the try that this settles.
+        untried = lease is None or (lease.worker is None and lease.attempt == claim.attempt)
+        return untried and _settle_late(connection, claim, state, before, now_us)
     if before is not NoticeState.SENDING:  # a receipt came first
         _free(connection, notice)
         return True
@@ -273,14 +273,15 @@ def _settle_late(
     claim: Claim,
     state: NoticeState,
     before: NoticeState | None,
-    taken: bool,
     now_us: Micros,
 ) -> bool:
-    # Our lease ran out while the channel was slow. That it went out is still worth knowing, if nobody has it in hand.
+    # Our lease ran out while the channel was slow, or we were asleep. That it went out is still worth knowing: what was
+    # certainly sent need not go again.
     good = state in {NoticeState.SENT, NoticeState.DELIVERED}
-    if taken or not good or before is not NoticeState.UNKNOWN:
+    if not good or before not in {NoticeState.UNKNOWN, NoticeState.DUE}:
         return False
     move(connection, claim.notice.id, state, now_us, attempt=claim.attempt, worker=claim.worker)
+    _free(connection, claim.notice.id)
     owed.forgive(connection, claim.notice.id)
     return True
 

@@ -21,8 +21,8 @@ _S = NoticeState
 ALLOWED: dict[NoticeState | None, frozenset[NoticeState]] = {
     None: frozenset({_S.HELD, _S.DUE, _S.SUPERSEDED, _S.EXPIRED}),
     _S.HELD: frozenset({_S.DUE, _S.SUPERSEDED, _S.EXPIRED}),
-    # Due to delivered: the receipt of a try that had no answer comes before the next try.
-    _S.DUE: frozenset({_S.SENDING, _S.SUPERSEDED, _S.EXPIRED, _S.PARKED, _S.DELIVERED}),
+    # Due to sent or delivered: what became of a try that was given up is known before the next try begins.
+    _S.DUE: frozenset({_S.SENDING, _S.SUPERSEDED, _S.EXPIRED, _S.PARKED, _S.SENT, _S.DELIVERED}),
     _S.SENDING: frozenset({_S.DUE, _S.SENT, _S.DELIVERED, _S.FAILED, _S.UNKNOWN, _S.PARKED}),
     _S.SENT: frozenset({_S.DELIVERED, _S.FAILED}),
     # What was unknown may turn out to have arrived, or goes again.

@@ -1,4 +1,4 @@
-"""A dispatcher as a process of its own, to be killed: `python dispatcher_process.py LEDGER SMPP_PORT WEBHOOK_URL`."""
+"""A dispatcher as a process of its own, to be killed or stopped: `… LEDGER SMPP_PORT WEBHOOK_URL [NAME [LEASE_S]]`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from runtime.dispatcher import Dispatcher, DispatchPolicy
 from tests.alerting.ledger.making import NOW
 
 
-async def main(path: str, port: int, url: str) -> None:
+async def main(path: str, port: int, url: str, name: str = "w", lease_s: str = "120") -> None:
     made: list[Dispatcher] = []
 
     def receive(receipt: ChannelReceipt) -> None:
@@ -30,13 +30,13 @@ async def main(path: str, port: int, url: str) -> None:
             lambda recipient, channel: url if channel == "webhook" else f"example-{recipient}",
             HandClock(NOW),
             MachineClock(),
-            worker="w",
+            worker=name,
             random=Random(1),
-            policy=DispatchPolicy(at_once=8),
+            policy=DispatchPolicy(at_once=8, lease_s=float(lease_s)),
         )
     )
     await made[0].run()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], int(sys.argv[2]), sys.argv[3]))
+    asyncio.run(main(sys.argv[1], int(sys.argv[2]), *sys.argv[3:]))

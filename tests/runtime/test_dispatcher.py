@@ -237,6 +237,27 @@ async def test_a_call_that_outlives_its_lease_is_given_up(ledger):
     assert ledger.notice(a_notice().id).error == "no_answer: the channel took too long"
 
 
+async def test_who_was_asleep_until_its_claim_was_over_sends_nothing(ledger, monkeypatch):
+    channel = FakeChannel()
+    real = ledger.claim_due
+    slept: list[bool] = []
+
+    def asleep(*words, **more):
+        claims = real(*words, **more)
+        if claims and not slept:
+            slept.append(True)
+            time.sleep(0.6)
+        return claims
+
+    monkeypatch.setattr(ledger, "claim_due", asleep)
+    write(ledger, a_notice(level=2))
+    async with dispatching(ledger, channel, lease_s=0.5):
+        await until(lambda: state(ledger, a_notice()) is S.SENT)
+    errors = [change.state for change in ledger.state_changes()]
+    assert errors == [S.DUE, S.SENDING, S.DUE, S.SENDING, S.SENT]
+    assert [message.resend for message in channel.sent] == [False]
+
+
 @pytest.mark.parametrize(("level", "texts"), [(4, [RESENT + a_notice().text]), (2, [])])
 async def test_what_a_kill_left_in_sending_is_unknown_and_treated_so(ledger, level, texts):
     notice = a_notice(level=level)

@@ -246,6 +246,34 @@ def test_a_dispatcher_that_woke_too_late_changes_nothing_that_another_has_in_han
     assert outbox.state(a_notice()) is S.SENT
 
 
+def test_what_a_dispatcher_that_woke_late_has_certainly_sent_does_not_go_again(outbox):
+    outbox.write(a_notice(level=4))
+    (slow,) = outbox.claim(worker="slow")
+    outbox.now_us += LEASE_S * SECOND + 1
+    (claim,) = outbox.ledger.adopt("w", LEASE_S, machine_us=outbox.now_us)
+    assert outbox.settle(claim, S.UNKNOWN, ready_us=outbox.now_us + SECOND, resend=True)
+    assert outbox.state(a_notice()) is S.DUE
+    assert not outbox.settle(slow, S.DUE)
+    assert not outbox.settle(slow, S.UNKNOWN)
+    assert outbox.settle(slow, S.SENT, references=("m-1",))
+    outbox.now_us += 2 * SECOND
+    assert outbox.claim() == []
+    assert outbox.state(a_notice()) is S.SENT
+    assert outbox.ledger.owed_acts() == 0
+
+
+def test_what_a_dispatcher_that_woke_late_says_of_an_earlier_try_does_not_touch_a_later_one(outbox):
+    outbox.write(a_notice(level=4))
+    (slow,) = outbox.claim(worker="slow")
+    outbox.now_us += LEASE_S * SECOND + 1
+    (claim,) = outbox.ledger.adopt("w", LEASE_S, machine_us=outbox.now_us)
+    outbox.settle(claim, S.UNKNOWN, ready_us=0, resend=True)
+    (again,) = outbox.claim(worker="w")
+    outbox.settle(again, S.DUE, ready_us=outbox.now_us + SECOND)
+    assert not outbox.settle(slow, S.SENT)
+    assert outbox.state(a_notice()) is S.DUE
+
+
 def test_a_receipt_delivers_once(outbox):
     outbox.write(a_notice())
     (claim,) = outbox.claim()
