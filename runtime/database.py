@@ -13,6 +13,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError
 
 from alerting.ledger import Ledger
+from alerting.ledger.database import Database
 from runtime.configuration.settings import Settings
 from runtime.diagnosis import why_no_postgres
 from runtime.surroundings import ledger_url
@@ -47,6 +48,12 @@ def open_ledger(settings: Settings, environment: Mapping[str, str]) -> Ledger:
                 " `fenghuo migrate` as its owner, which gives each program its rights"
             ) from error
         raise LedgerRefused(plain(error)) from error
+
+
+def ledger_met_later(settings: Settings, environment: Mapping[str, str]) -> Ledger:
+    """The ledger of these settings, not looked at yet: for a program that must start while it is away."""
+    address = ledger_url(settings, environment)
+    return Ledger(Database(address, explained(make_url(address))))
 
 
 def explained(url: URL) -> Callable[[Exception], str]:

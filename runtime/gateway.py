@@ -23,12 +23,15 @@ from runtime import metrics
 from runtime.acknowledging import Acknowledger
 from runtime.clock import Clock
 from runtime.configuration.loading import Configuration
-from runtime.configuration.settings import Settings
+from runtime.configuration.settings import OfflineSettings, Settings
 from runtime.configure import check_in_force
 from runtime.connections import KafkaAccess, mqtt_explained, mqtt_tls
+from runtime.diagnosis import why_no_line
+from runtime.diskbuffer import DiskBuffer
 from runtime.durable import Appending, Records
 from runtime.intake import Intake
-from runtime.kafkalog import KafkaLog
+from runtime.kafkalog import ACKNOWLEDGED_S, KafkaLog
+from runtime.offline import OfflineLog
 from runtime.surroundings import mqtt_password
 from runtime.topics import make_topics
 from schemas.bundle import Bundle
@@ -39,6 +42,7 @@ from schemas.times import Micros
 TICK_AFTER_S = 1.0
 LOOK_EVERY_S = 5.0
 """How often it asks the ledger which configuration is in force."""
+_IN_FORCE = "configuration"
 
 
 class Gateway:
@@ -65,15 +69,27 @@ class Gateway:
     ) -> None:
         settings = configuration.settings
         access = KafkaAccess.of(settings.brokers.kafka, environment)
-        with access.plainly():
-            make_topics(",".join(access.bootstrap), security=access.security)
-            self.log = KafkaLog(access.bootstrap, access.security, access.explain)
+        offline = settings.gateway.offline
         self._bundle = configuration.bundle
         self._ledger = ledger
-        self._written = _LastWritten(self.log, clock)
+        self.log = KafkaLog(
+            access.bootstrap,
+            access.security,
+            access.explain,
+            patience_s=ACKNOWLEDGED_S if offline is None else offline.after_s,
+        )
+        rejects = _KeptTwice(ledger, self.log)
+        self._buffer = None if offline is None else _buffer(offline, name)
+        self.offline: OfflineLog | None = None
+        """What is done while Kafka is away; None where nothing is taken then."""
+        if self._buffer is None:
+            make_topics(",".join(access.bootstrap), security=access.security)
+        else:
+            self.offline = OfflineLog(self.log, rejects, self._buffer, clock, _Kafka(access))
+        self._written = _LastWritten(self.offline or self.log, clock)
         self.intake = Intake(
             self._written,
-            _KeptTwice(ledger, self.log),
+            self.offline or rejects,
             self._bundle,
             clock,
             due=self._written.due,
@@ -87,7 +103,7 @@ class Gateway:
         self.acknowledger = None if self.mqtt is None else Acknowledger(self.mqtt)
         if self.acknowledger is not None:
             self.intake.on_durable = self.acknowledger.note
-        self._following = _Following(ledger, self._bundle, self.intake)
+        self._following = _Following(ledger, self._bundle, self.intake, self._buffer)
 
     def _mqtt_source(
         self, settings: Settings, environment: Mapping[str, str], name: str | None
@@ -114,7 +130,9 @@ class Gateway:
         NotInForce
             The logs follow another configuration, or none yet.
         """
-        check_in_force(self._bundle, self._ledger.configuration())
+        self._following.check()
+        if self.offline is not None:
+            self.offline.start()
         self.intake.start()
         self._following.start()
         self.kafka.start()
@@ -131,18 +149,63 @@ class Gateway:
             self.mqtt.stop()
         self.kafka.stop()
         self.intake.stop()
+        if self.offline is not None:
+            self.offline.stop()
         self.log.close()
+        if self._buffer is not None:
+            self._buffer.close()
+
+
+def _buffer(settings: OfflineSettings, name: str | None) -> DiskBuffer:
+    file = "gateway.db" if name is None else f"gateway-{name}.db"
+    return DiskBuffer(settings.folder / file, int(settings.most_mb * 1024 * 1024))
+
+
+class _Kafka:
+    """Whether the brokers can be reached, and their topics."""
+
+    def __init__(self, access: KafkaAccess) -> None:
+        self._access = access
+
+    def answers(self) -> bool:
+        places = (address.rpartition(":") for address in self._access.bootstrap)
+        return any(why_no_line(host, int(port), self._access.tls) is None for host, _, port in places)
+
+    def prepare(self) -> None:
+        make_topics(",".join(self._access.bootstrap), security=self._access.security)
 
 
 class _Following:
-    """Has the intake decode by the configuration in force, when another has been put in force."""
+    """Has the intake decode by the configuration in force, when another has been put in force.
 
-    def __init__(self, ledger: Ledger, bundle: Bundle, intake: Intake) -> None:
+    A gateway with a disk of its own remembers there which one that is, so that it starts while the ledger is away, too.
+    """
+
+    def __init__(self, ledger: Ledger, bundle: Bundle, intake: Intake, buffer: DiskBuffer | None) -> None:
         self._ledger = ledger
+        self._bundle = bundle
         self._hash = bundle.hash
         self._intake = intake
+        self._buffer = buffer
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="configuration", daemon=True)
+
+    def check(self) -> None:
+        try:
+            configured = self._ledger.configuration()
+        except SQLAlchemyError as error:
+            if self._buffer is None or self._buffer.noted(_IN_FORCE) != self._bundle.hash:
+                raise
+            metrics.log.error(
+                "ledger.away reason=%s; starting with the configuration of last time", plain(error)
+            )
+            return
+        check_in_force(self._bundle, configured)
+        self._remember()
+
+    def _remember(self) -> None:
+        if self._buffer is not None:
+            self._buffer.note(_IN_FORCE, self._hash)
 
     def start(self) -> None:
         self._thread.start()
@@ -165,6 +228,7 @@ class _Following:
             return
         self._intake.decode_by(Bundle(self._ledger.load_bundle(configured.hash)))
         self._hash = configured.hash
+        self._remember()
         metrics.log.warning(
             "configuration.changed to=%s; this gateway follows, and starts again only with the folder of that one",
             configured.hash[:12],
@@ -174,7 +238,7 @@ class _Following:
 class _LastWritten:
     """Remembers when each area's log was written, so that a quiet one gets its ticks."""
 
-    def __init__(self, log: KafkaLog, clock: Clock) -> None:
+    def __init__(self, log: KafkaLog | OfflineLog, clock: Clock) -> None:
         self._log = log
         self._began = (time.monotonic(), clock.now_us())
         self._last: dict[str, tuple[float, Micros]] = {}

@@ -24,7 +24,7 @@ from schemas.errors import plain
 from schemas.log import encode_record
 from schemas.reject import Reject
 
-_ACKNOWLEDGED_S = 30.0
+ACKNOWLEDGED_S = 30.0
 log = logging.getLogger("fenghuo")
 
 
@@ -37,12 +37,16 @@ class KafkaAppending:
         A future of kafka-python's for each record.
     failed
         Makes of kafka-python's error what the append raises.
+    patience_s
+        How long the brokers' word may be in coming.
     """
 
-    def __init__(self, sent: Sequence[Any], failed: Callable[[KafkaError], LogFull]) -> None:
+    def __init__(
+        self, sent: Sequence[Any], failed: Callable[[KafkaError], LogFull], patience_s: float
+    ) -> None:
         self._sent = sent
         self._failed = failed
-        self._ends_s = time.monotonic() + _ACKNOWLEDGED_S
+        self._ends_s = time.monotonic() + patience_s
 
     def done(self) -> bool:
         """Whether it has succeeded or failed, be it for want of an answer."""
@@ -72,6 +76,8 @@ class KafkaLog:
         Keyword arguments of kafka-python for a line that is not open to all.
     explain
         What an error of Kafka's means for whoever mends it.
+    patience_s
+        How long the brokers' word may be in coming.
     """
 
     def __init__(
@@ -79,11 +85,14 @@ class KafkaLog:
         bootstrap: Sequence[str],
         security: Mapping[str, Any] = OPEN,
         explain: Callable[[BaseException], str] = plain,
+        *,
+        patience_s: float = ACKNOWLEDGED_S,
     ) -> None:
         self._bootstrap = list(bootstrap)
         self._security = dict(security)
         self._explain = explain
-        self._producer: KafkaProducer | None = self._connect()
+        self._patience_s = patience_s
+        self._producer: KafkaProducer | None = None
         self._partitions: int | None = None
         self._lock = threading.Lock()
 
@@ -111,24 +120,26 @@ class KafkaLog:
         LogFull
             They cannot even be sent.
         """
+        return self._begin([(area, encode_record(record)) for area, _, record in records], on_end)
+
+    def append_bytes(self, rows: Sequence[tuple[str, bytes]]) -> None:
+        """Write records that are bytes already, each with its area, as `append` does."""
+        self._begin(rows, _nothing).result()
+
+    def _begin(self, rows: Sequence[tuple[str, bytes]], on_end: Callable[[], None]) -> KafkaAppending:
         with self._lock:
             try:
                 producer = self._connected()
                 partitions = self._partition_count(producer)
                 sent = [
-                    producer.send(
-                        LOG,
-                        encode_record(record),
-                        key=area.encode(),
-                        partition=partition_of(area, partitions),
-                    )
-                    for area, _, record in records
+                    producer.send(LOG, body, key=area.encode(), partition=partition_of(area, partitions))
+                    for area, body in rows
                 ]
             except KafkaError as error:
                 raise self._full(error) from error
         for future in sent:
             future.add_both(lambda *_: on_end())
-        return KafkaAppending(sent, self._failed)
+        return KafkaAppending(sent, self._failed, self._patience_s)
 
     def add_rejects(self, rejects: Sequence[Reject]) -> None:
         """Keep rejects on `readings.rejected`.
@@ -163,6 +174,7 @@ class KafkaLog:
             enable_idempotence=True,
             linger_ms=0,
             max_request_size=MAX_RECORD_BYTES,
+            max_block_ms=int(self._patience_s * 1000),
             reconnect_backoff_max_ms=RECONNECT_MS,
             **self._security,
         )
@@ -192,9 +204,9 @@ class KafkaLog:
         return self._partitions
 
     def _acknowledged(self, producer: KafkaProducer, sent: list[Any]) -> None:
-        producer.flush(timeout=_ACKNOWLEDGED_S)
+        producer.flush(timeout=self._patience_s)
         for future in sent:
-            future.get(timeout=_ACKNOWLEDGED_S)
+            future.get(timeout=self._patience_s)
 
 
 def _nothing() -> None:

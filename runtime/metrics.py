@@ -103,6 +103,24 @@ hop_seconds = Histogram(
     ["hop"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600),
 )
+gateway_cut_off = Gauge(
+    "fenghuo_gateway_cut_off", "Gateway: 1 while Kafka does not answer and the disk takes what comes."
+)
+gateway_waiting = Gauge("fenghuo_gateway_waiting", "Gateway: records on its disk that wait for Kafka.")
+gateway_waiting_bytes = Gauge(
+    "fenghuo_gateway_waiting_bytes", "Gateway: about how many bytes wait on its disk."
+)
+gateway_waiting_seconds = Gauge(
+    "fenghuo_gateway_waiting_seconds",
+    "Gateway: how long ago the oldest of them was taken, in the log's seconds.",
+)
+gateway_refused_total = Counter(
+    "fenghuo_gateway_refused_total",
+    "Gateway: times that its disk could not take what came; it stays unacknowledged.",
+)
+gateway_drained_total = Counter(
+    "fenghuo_gateway_drained_total", "Gateway: records that went from its disk into the log."
+)
 decision_seconds = Histogram(
     "fenghuo_decision_seconds",
     "From a record's log time to its decisions in the ledger, in the log's seconds.",

@@ -6,10 +6,14 @@ import os
 from pathlib import Path
 
 import click
+from sqlalchemy.exc import OperationalError
 
+from alerting.ledger import Ledger
+from runtime import metrics
 from runtime.cli.service import config_option, health_option, log_to_terminal, telling_health, until_stopped
 from runtime.configuration.loading import load
-from runtime.database import open_ledger
+from runtime.configuration.settings import Settings
+from runtime.database import LedgerRefused, ledger_met_later, open_ledger
 from runtime.gateway import Gateway
 from runtime.surroundings import clock_of
 
@@ -34,7 +38,7 @@ def gateway(folder: Path, name: str | None, health: tuple[str, int] | None) -> N
         raise click.ClickException(
             "fenghuo.yaml: brokers.kafka.bootstrap names no broker; name one, such as 127.0.0.1:9092"
         )
-    ledger = open_ledger(configuration.settings, os.environ)
+    ledger = _opened(configuration.settings)
     running = Gateway(
         configuration,
         ledger,
@@ -49,6 +53,16 @@ def gateway(folder: Path, name: str | None, health: tuple[str, int] | None) -> N
     ledger.close()
 
 
+def _opened(settings: Settings) -> Ledger:
+    try:
+        return open_ledger(settings, os.environ)
+    except LedgerRefused as error:
+        if settings.gateway.offline is None or not isinstance(error.__cause__, OperationalError):
+            raise
+        metrics.log.error("ledger.away reason=%s", error)
+        return ledger_met_later(settings, os.environ)
+
+
 def _faults(running: Gateway) -> list[str]:
     faults = []
     if running.intake.fault is not None:
@@ -57,6 +71,8 @@ def _faults(running: Gateway) -> list[str]:
         faults.append(
             f"the intake tripped over a payload, which stays unacknowledged: {running.intake.failure}"
         )
+    if running.offline is not None and running.offline.fault is not None:
+        faults.append(running.offline.fault)
     if running.mqtt is not None and not running.mqtt.connected.is_set():
         faults.append("the MQTT source does not stand")
     if not running.kafka.connected.is_set():

@@ -120,6 +120,24 @@ class Ports(_Section):
     """A file that holds the bearer token of `POST /v1/…`; left out, FENGHUO_TOKEN does; without both nothing is taken."""
 
 
+class OfflineSettings(_Section):
+    """A gateway that Kafka does not answer."""
+
+    folder: Path = Path("data")
+    """Holds `gateway-NAME.db`, what waits for Kafka; on a disk that outlives the process."""
+    most_mb: float = Field(4096.0, gt=0)
+    """How much may wait; above it nothing more is taken, and what is oldest stays."""
+    after_s: float = Field(10.0, gt=0)
+    """How long Kafka may leave something unanswered before the disk takes it."""
+
+
+class GatewaySettings(_Section):
+    """`fenghuo gateway`."""
+
+    offline: OfflineSettings | None = None
+    """Left out: while Kafka does not answer nothing is taken, and senders keep what they have."""
+
+
 class Page(_Section):
     """The console's page."""
 
@@ -146,6 +164,7 @@ class Settings(_Section):
     """Left out: the machine's clock. Refused where the status is `actual`."""
     brokers: Brokers = Brokers()
     database: Database = Database()
+    gateway: GatewaySettings = GatewaySettings()
     ports: Ports = Ports()
     page: Page = Page()
     channels: Channels = Channels()
