@@ -8,7 +8,7 @@ import json
 import sqlite3
 import threading
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -231,23 +231,19 @@ def test_what_was_decided_behind_the_end_of_an_export_is_left_out(
     assert differences(ledger, tmp_path / "out", {CITY: (end.first, end.last)}) == []
 
 
-def copied(path: Path, to: Path, *, start: int = 1, until: int = 2**60, whole: bool = True) -> Path:
-    """A part of an exported log, as if it had been exported then."""
+def copied(path: Path, to: Path, *, until: int, dead: Mapping[int, str] | None = None) -> Path:
+    """An exported log as it would have been at an earlier position, or with another word on dead records."""
+    whole, _ = frames(path)
+    assert whole.end is not None
     reader = LogFileReader(path)
-    first = reader.first_bundle()
-    kept = []
-    while isinstance(frame := reader._next(), RecordFrame) or not isinstance(frame, End):
-        if isinstance(frame, RecordFrame) and start <= frame.position <= until:
-            kept.append(frame)
-        elif not isinstance(frame, RecordFrame):
-            reader._keep(frame)  # type: ignore[arg-type]
-    reader.close()
     writer = LogFileWriter(
-        to, CITY, whole=whole, source="a test", bundles=reader.bundle, fallback=Bundle(first).hash
+        to, CITY, whole=True, source="a test", bundles=whole.bundle, fallback=whole.head.bundle
     )
-    for frame in kept:
-        writer.add(frame.position, frame.body)
-    writer.finish(frame_end.dead if (frame_end := frames(path)[0].end) else {}, until)
+    while not isinstance(frame := reader._next(), End):
+        if isinstance(frame, RecordFrame) and frame.position <= until:
+            writer.add(frame.position, frame.body)
+    reader.close()
+    writer.finish(whole.end.dead if dead is None else dead, until)
     return to
 
 
@@ -280,22 +276,10 @@ def test_a_dead_record_that_is_none_here_and_another_that_is_are_told(exported: 
     dead = dict(reader.end.dead)
     forgotten = dead.popitem()[0]
     last = positions[-1]
-    writer = LogFileWriter(
-        tmp_path / "other.fhlog",
-        CITY,
-        whole=True,
-        source="a test",
-        bundles=reader.bundle,
-        fallback=reader.head.bundle,
+    other = {**dead, last: "DataError: too long"}
+    played = replay_logs(
+        [copied(exported, tmp_path / "other.fhlog", until=last, dead=other)], tmp_path / "out"
     )
-    again = LogFileReader(exported)
-    again.first_bundle()
-    while not isinstance(frame := again._next(), End):
-        if isinstance(frame, RecordFrame):
-            writer.add(frame.position, frame.body)
-    again.close()
-    writer.finish({**dead, last: "DataError: too long"}, last)
-    played = replay_logs([tmp_path / "other.fhlog"], tmp_path / "out")
     assert len(played.warnings) == 2
     assert f"position {last}: the engine passed over it (DataError: too long)" in played.warnings[0]
     assert f"position {forgotten}: this replay passed over it" in played.warnings[1]

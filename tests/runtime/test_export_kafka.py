@@ -20,7 +20,7 @@ from runtime.export_kafka import TopicSource, TopicUnreadable
 from runtime.logfile import LogFileReader
 from runtime.replay_logs import replay_logs
 from runtime.topics import DEAD, LOG, PARTITIONS, make_topics, partition_of
-from schemas.log import Broken, ConfigurationRecord, Dead, Tick, encode_record
+from schemas.log import Broken, ConfigurationRecord, Dead, Positioned, Tick, encode_record
 from schemas.times import to_micros
 from tests.runtime.engines import UNTIL
 from tests.runtime.valley import CITY, write_valley
@@ -87,10 +87,10 @@ def logs(broker: Kafka, tmp_path_factory: pytest.TempPathFactory) -> Logs:
     return made
 
 
-def records(path: Path) -> list[tuple[int, object]]:
+def records(path: Path) -> list[Positioned]:
     reader = LogFileReader(path)
     reader.first_bundle()
-    found = [(position, record) for part in reader.parts(100) for position, record in part]
+    found = [entry for part in reader.parts(100) for entry in part]
     reader.close()
     return found
 

@@ -20,7 +20,7 @@ from runtime.logstore import LogFull, LogStore
 from schemas.alert import Status
 from schemas.area import Area, Tier
 from schemas.bundle import Bundle
-from schemas.log import ConfigurationRecord, Record, Tick, encode_record
+from schemas.log import Broken, ConfigurationRecord, Record, Tick, encode_record
 from schemas.packet import Packet, make_packet, merged
 from schemas.reject import Reject
 from schemas.station import Station
@@ -80,7 +80,7 @@ class Bench:
         return settled
 
     def records(self) -> list[Record]:
-        return [record for _, record in self.log.read("5119", 0)]
+        return [record for _, record in self.log.read("5119", 0) if not isinstance(record, Broken)]
 
 
 @pytest.fixture
