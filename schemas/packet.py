@@ -164,21 +164,35 @@ class Packet:
         n = len(self)
         if n == 0:
             return
-        order = np.argsort(self.row, kind="stable")
-        rows = self.row[order]
-        first = np.empty(n, dtype=bool)
-        first[0] = True
-        np.not_equal(rows[1:], rows[:-1], out=first[1:])
-        if first.all():
+        again = _of_stations_met_again(self.row)
+        if not len(again):
             yield np.arange(n)
             return
-        starts = np.flatnonzero(first)
-        turn = np.empty(n, dtype=np.intp)
-        turn[order] = np.arange(n) - np.repeat(starts, np.diff(np.append(starts, n)))
-        by_turn = np.argsort(turn, kind="stable")
-        edges = np.searchsorted(turn[by_turn], np.arange(int(turn.max()) + 2))
+        rows = self.row[again]
+        order = np.argsort(rows, kind="stable")
+        starts = np.flatnonzero(np.diff(rows[order], prepend=rows[order[0]] - 1))
+        turn = np.zeros(n, dtype=np.intp)
+        turn[again[order]] = np.arange(len(again)) - np.repeat(starts, np.diff(np.append(starts, len(again))))
+        yield np.flatnonzero(turn == 0)
+        later = again[turn[again] > 0]
+        later = later[np.argsort(turn[later], kind="stable")]
+        edges = np.flatnonzero(np.diff(turn[later], prepend=0, append=n))
         for start, stop in itertools.pairwise(edges):
-            yield by_turn[start:stop]
+            yield later[start:stop]
+
+
+def _of_stations_met_again(row: Column) -> NDArray[np.intp]:
+    """Indices of the readings of stations that have several, ascending: in most packets few or none."""
+    low, high = int(row.min()), int(row.max())
+    if high - low > 16 * len(row):
+        # Counting would go over more stations than there are readings to sort.
+        order = np.argsort(row, kind="stable")
+        same = row[order[1:]] == row[order[:-1]]
+        return np.union1d(order[1:][same], order[:-1][same])
+    counts = np.bincount(row - low)
+    if len(row) == np.count_nonzero(counts):
+        return np.empty(0, dtype=np.intp)
+    return np.flatnonzero(counts[row - low] > 1)
 
 
 def make_packet(
