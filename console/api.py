@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from alerting.ledger.hops import Hops
 from console import metrics
 from console.site import Site, TakesNoReadings
 from ingest.arrival import Arrival, NoRoom, Settled
@@ -27,6 +28,7 @@ from ingest.decoders.canonical import MAX_BYTES
 from schemas.act import Act
 from schemas.errors import PlainError
 from schemas.notice import Receipt
+from schemas.times import rfc3339
 
 DURABLE_WAIT_S = 30.0
 """How long `POST /v1/readings` waits for the log before it asks the sender to come again."""
@@ -177,8 +179,13 @@ async def get_alert(request: Request) -> Response:
     notices = await run_in_threadpool(ledger.notices_of_alert, chain)
     releases = await run_in_threadpool(ledger.releases_of, chain)
     acts = await run_in_threadpool(ledger.acts, chain, 200)
+    hops = await run_in_threadpool(ledger.hops_of, [notice.id for notice in notices])
     posts = _site(request).posts
-    told = [notice.model_dump(mode="json") | {"post": posts.get(notice.recipient, "")} for notice in notices]
+    told = [
+        notice.model_dump(mode="json")
+        | {"post": posts.get(notice.recipient, ""), "hops": _way(hops.get(notice.id))}
+        for notice in notices
+    ]
     return JSONResponse(
         {
             "versions": [alert.model_dump(mode="json") for alert in versions],
@@ -187,6 +194,12 @@ async def get_alert(request: Request) -> Response:
             "acts": [act.model_dump(mode="json") for act in acts],
         }
     )
+
+
+def _way(hops: Hops | None) -> dict[str, str | None] | None:
+    if hops is None:
+        return None
+    return {name: None if at_us is None else rfc3339(at_us) for name, at_us in hops.named().items()}
 
 
 async def get_rejects(request: Request) -> Response:

@@ -38,6 +38,7 @@ def detail(board: Board, site: Site, chain: str, language: Language) -> dict[str
     notices = site.ledger.notices_of_alert(chain)
     notices.sort(key=lambda n: (n.tier.rank, -_version(n, chain), n.recipient, n.channel))
     acts = site.ledger.acts(chain, _ACTS)
+    hops = site.ledger.hops_of([notice.id for notice in notices[:LISTED]])
     stations = [board.places.station(str(one)) for one in newest.evidence.get("stations", [])]
     return {
         **board.summary(newest, language),
@@ -59,7 +60,13 @@ def detail(board: Board, site: Site, chain: str, language: Language) -> dict[str
         ],
         "versions": [_version_of(alert, language) for alert in reversed(versions)],
         "told": _told(notices, language),
-        "notices": [_notice(notice, chain, site, board, language) for notice in notices[:LISTED]],
+        "notices": [
+            {
+                **_notice(notice, chain, site, board, language),
+                "hops": wording.way(hops[notice.id].named(), language) if notice.id in hops else [],
+            }
+            for notice in notices[:LISTED]
+        ],
         "notices_total": len(notices),
         "acts": _acts(acts, site.ledger.releases_of(chain), language),
     }
@@ -105,6 +112,7 @@ def _told(notices: Sequence[Notice], language: Language) -> list[dict[str, Any]]
 def _notice(notice: Notice, chain: str, site: Site, board: Board, language: Language) -> dict[str, Any]:
     at = notice.delivered_at or notice.sent_at or notice.first_due_at
     return {
+        "id": notice.id,
         "post": site.posts.get(notice.recipient, notice.recipient),
         "tier": words.tier(notice.tier, language),
         "place": board.places.full(notice.area),

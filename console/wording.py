@@ -12,9 +12,11 @@ from typing import Any
 
 from alerting.render import Places, en, zh
 from alerting.render.moments import local, minute_en, minute_zh, moment_of, number
+from console import words
 from console.words import Language
 from schemas.alert import Alert
 from schemas.hazard import Hazard
+from schemas.times import SECOND, Micros, from_micros
 
 _ROWS: Mapping[str, tuple[str, str, str, str]] = {
     # key: Chinese label, English label, Chinese unit, English unit
@@ -114,6 +116,19 @@ def clock(value: Any) -> str:
     """07-18 14:00, on Chinese clocks; empty for what is no time."""
     at = moment_of(value)
     return f"{local(at):%m-%d %H:%M}" if at else ""
+
+
+def way(steps: Mapping[str, Micros | None], language: Language) -> list[tuple[str, str, str]]:
+    """The steps of a notice's way that are known: word, clock with seconds, how long since the step before."""
+    known = [(name, at_us) for name, at_us in steps.items() if at_us is not None]
+    lines: list[tuple[str, str, str]] = []
+    for index, (name, at_us) in enumerate(known):
+        since_s = 0.0 if index == 0 else (at_us - known[index - 1][1]) / SECOND
+        took = (
+            "" if index == 0 else f"+{since_s:.2f} s" if since_s < 60 else f"+{duration(since_s, language)}"
+        )
+        lines.append((words.hop(name, language), f"{local(from_micros(at_us)):%H:%M:%S}", took))
+    return lines
 
 
 def duration(seconds: float, language: Language) -> str:

@@ -149,6 +149,16 @@ _ACTS = {
     "silence": ("静默", "silenced"),
     "undelivered": ("通知未送达", "could not be told"),
 }
+_HOPS = {
+    "observed": ("观测", "observed"),
+    "received": ("接收", "received"),
+    "logged": ("入日志", "logged"),
+    "decided": ("研判", "decided"),
+    "due": ("应发", "due"),
+    "dispatched": ("开始发送", "dispatched"),
+    "sent": ("已发出", "sent"),
+    "delivered": ("已送达", "delivered"),
+}
 _AUDIENCES = {"responsible": ("责任人", "persons in charge"), "public": ("公众", "the public")}
 _SYSTEM = {
     "system": ("系统", "system"),
@@ -208,6 +218,11 @@ def channel(value: str, language: Language) -> str:
 def kind(value: str, language: Language) -> str:
     """雨量站, `Rain gauge`; a kind that we have no word for by its own name."""
     return _KINDS[value][_at(language)] if value in _KINDS else value
+
+
+def hop(value: str, language: Language) -> str:
+    """研判, `decided`: a step of a notice's way."""
+    return _HOPS[value][_at(language)]
 
 
 def act(value: str, language: Language) -> str:

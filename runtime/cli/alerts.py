@@ -6,7 +6,8 @@ import getpass
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -58,9 +59,10 @@ def list_(everything: bool, url: str) -> None:
 
 @alerts.command()
 @click.argument("alert")
+@click.option("--notices", is_flag=True, help="Also each notice, and how long each step of its way took.")
 @click.option("--json", "as_json", is_flag=True, help="The engine's answer as it is.")
 @engine_option
-def show(alert: str, as_json: bool, url: str) -> None:
+def show(alert: str, notices: bool, as_json: bool, url: str) -> None:
     """Show one chain: its versions, who was told, who released it, what was done."""
     answer = _chain(url, alert)
     if as_json:
@@ -81,6 +83,10 @@ def show(alert: str, as_json: bool, url: str) -> None:
     for act in answer["acts"]:
         outcome = act["outcome"] + (f": {act['refused_because']}" if act["refused_because"] else "")
         click.echo(f"  {act['act']} by {act['by']}, {act['at']}: {outcome}")
+    for notice in answer["notices"] if notices else ():
+        click.echo(f"\n  {notice['id']} {notice['post']} {notice['channel']} {notice['state']}")
+        for line in _way(notice["hops"] or {}):
+            click.echo(f"    {line}")
 
 
 @alerts.command()
@@ -202,6 +208,18 @@ def _chain(url: str, alert: str) -> dict[str, Any]:
         raise click.ClickException(f"the engine answers {response.status_code}: {_told(response.text)}")
     answer: dict[str, Any] = response.json()
     return answer
+
+
+def _way(hops: dict[str, str | None]) -> Iterator[str]:
+    """Each step of a notice's way that is known, and how long it took."""
+    before: datetime | None = None
+    for name, told in hops.items():
+        if told is None:
+            continue
+        at = datetime.fromisoformat(told)
+        took = "" if before is None else f"  +{(at - before).total_seconds():.2f} s"
+        yield f"{name:<10} {at.astimezone(CHINA):%m-%d %H:%M:%S}{took}"
+        before = at
 
 
 def _told(text: str) -> str:

@@ -8,6 +8,7 @@ import pytest
 
 from alerting.ledger.queries import StateChange
 from console import board as boards
+from console import wording
 from console.detail import detail
 from console.told import Told
 from schemas.area import Tier
@@ -208,8 +209,18 @@ def test_one_alert_in_all_its_detail(office, board):
     assert [(one["post"], one["state"], one["version"]) for one in found["notices"]] == [
         ("铁炉坝村responsible", "待发送", 1)
     ]
+    assert [name for name, _, _ in found["notices"][0]["hops"]] == ["观测", "接收", "应发"]
     assert [one["what"] for one in found["acts"]] == ["解除"]
     assert detail(board, office.site, "a-none", "zh") is None
+
+
+def test_the_way_of_a_notice_in_time_as_far_as_it_is_known():
+    steps = {"observed": NOW - 90 * SECOND, "received": NOW, "logged": None, "decided": NOW + SECOND // 4}
+    assert wording.way(steps, "en") == [
+        ("observed", "13:58:30", ""),
+        ("received", "14:00:00", "+2 min"),
+        ("decided", "14:00:00", "+0.25 s"),
+    ]
 
 
 class Rows:

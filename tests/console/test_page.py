@@ -122,6 +122,11 @@ def test_one_alert_opens_with_its_texts_figures_and_who_was_told(chromium, serve
             expect(detail).to_contain_text(text)
         detail.locator("summary", has_text="短信用语").click()
         expect(detail).to_contain_text("【南江县·演练】短信全文")
+        way = detail.locator("details.hops").first
+        expect(way.locator("ol")).to_be_hidden()
+        way.locator("summary").click()
+        expect(way).to_contain_text("观测")
+        expect(way.locator("li").nth(1)).to_contain_text("接收")
         expect(detail.locator(".tiers tbody tr")).to_have_count(2)
 
     see(chromium, served, look)

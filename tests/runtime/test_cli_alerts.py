@@ -98,6 +98,10 @@ def test_show_has_versions_people_and_acts(engine):
         assert line in result.stdout
     assert "release of version 1 to public, 自动发布" in result.stdout
     assert "release by duty" in result.stdout
+    assert "observed" not in result.stdout
+    told = fenghuo_alerts(engine, "show", "a-1", "--notices").stdout
+    for line in ("sms due\n    observed ", "    received ", "    due "):
+        assert line in told
     answer = json.loads(fenghuo_alerts(engine, "show", "a-1", "--json").stdout)
     assert [version["version"] for version in answer["versions"]] == [1, 2]
 

@@ -143,13 +143,22 @@ function acts(alert) {
         one.reason ? element("span", { class: "hint" }, one.reason) : "")));
 }
 
+/** When a notice was last heard of; opened, its whole way from the reading to the recipient. */
+function when(one) {
+  if (one.hops.length === 0) return element("time", {}, one.at);
+  return element("details", { class: "hops", "data-key": `hops ${one.id}` },
+    element("summary", {}, element("time", {}, one.at)),
+    element("ol", {}, one.hops.map(([name, at, took]) =>
+      element("li", {}, element("span", {}, name), element("time", {}, at), element("small", {}, took)))));
+}
+
 function notices(alert) {
   const rows = alert.notices.map((one) =>
     element("tr", {},
       element("td", {}, element("b", {}, one.post), element("small", {}, `${one.tier} · ${one.audience}`)),
       element("td", {}, one.channel),
       element("td", {}, element("b", { class: one.group }, one.state), one.error ? element("small", {}, one.error) : ""),
-      element("td", {}, element("time", {}, one.at), element("small", {}, word("version", { n: one.version })))));
+      element("td", {}, when(one), element("small", {}, word("version", { n: one.version })))));
   const hidden = alert.notices_total - alert.notices.length;
   return element("div", {},
     element("table", { class: "notices" },
