@@ -87,11 +87,7 @@ def test_secrets_are_their_owners_only_and_a_second_run_changes_none(tmp_path: P
         assert path.stat().st_mode & 0o777 == (0o644 if readable else 0o600), path
     assert out.stat().st_mode & 0o777 == 0o700
     secrets = [content.strip() for path, content in before.items() if path.parent.name == "passwords"]
-    shown = b"".join(
-        content
-        for path, content in before.items()
-        if path.parent.name != "passwords" and path.name != "secure.properties"
-    )
+    shown = b"".join(content for path, content in before.items() if path.parent.name != "passwords")
     assert len(set(secrets)) == len(secrets) > 15
     assert not [secret for secret in secrets if secret in shown], "a password stands beside its file"
 
@@ -281,6 +277,23 @@ def test_a_reading_goes_all_the_way_to_a_loudspeaker_and_its_answer_back(program
 
     until("the alert on its topic", machines_heard, 60)
     consumer.close()
+
+
+def test_the_log_is_exported_over_the_secured_lines_and_the_ledger_agrees(
+    programs: Secured, tmp_path: Path
+) -> None:
+    def log(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "runtime.cli", "log", *words, "--config", str(programs.place)]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=180)
+
+    def agrees() -> bool:
+        exported = log("export", "--out", str(tmp_path))
+        assert exported.returncode == 0, exported.stderr
+        compared = log("compare", *(str(path) for path in tmp_path.glob("*.fhlog")))
+        # What was logged a moment ago may not be decided yet.
+        return compared.returncode == 0 and "0 alerts" not in compared.stderr
+
+    until("the ledger to agree with the log", agrees, 120)
 
 
 # --- what is refused ------------------------------------------------------------------------------------------------
