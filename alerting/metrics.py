@@ -30,6 +30,11 @@ receipts_total = Counter("fenghuo_alerting_receipts_total", "Receipts that came 
 notices = Gauge(
     "fenghuo_alerting_notices", "Notices in the ledger by their newest state.", ["channel", "state"]
 )
+oldest_due_seconds = Gauge(
+    "fenghuo_alerting_oldest_due_seconds",
+    "How long the oldest notice that is due waits to be sent, in the log's seconds; 0 where none waits.",
+    ["channel"],
+)
 acts_owed = Gauge(
     "fenghuo_alerting_acts_owed",
     "Acts of the system that are in the ledger and not yet in the log: who was not reached by an orange or red notice.",

@@ -329,9 +329,13 @@ class Dispatcher:
     async def _count(self) -> None:
         while True:
             counts = await asyncio.to_thread(self._ledger.notice_counts)
+            oldest = await asyncio.to_thread(self._ledger.oldest_due)
+            now_us = self._clock.now_us()
             for channel in self._channels:
                 for state in NoticeState:
                     metrics.notices.labels(channel, state.value).set(counts.get((channel, state), 0))
+                waits_us = now_us - oldest[channel] if channel in oldest else 0
+                metrics.oldest_due_seconds.labels(channel).set(max(0, waits_us) / SECOND)
             metrics.acts_owed.set(await asyncio.to_thread(self._ledger.owed_acts))
             await asyncio.sleep(_COUNT_EVERY_S)
 

@@ -200,6 +200,14 @@ def notice_counts(connection: Connection) -> dict[tuple[str, NoticeState], int]:
     return {(channel, NoticeState(state)): count for channel, state, count in connection.execute(statement)}
 
 
+def oldest_due(connection: Connection) -> dict[str, Micros]:
+    """By channel: since when the oldest notice waits that is due and in nobody's hand."""
+    leases = tables.leases
+    statement = select(leases.c.channel, func.min(leases.c.first_due_us)).where(leases.c.worker.is_(None))
+    rows = connection.execute(statement.group_by(leases.c.channel)).tuples()
+    return dict(rows.all())
+
+
 def told(connection: Connection, alert: str) -> list[Told]:
     """Who was told of a chain: each notice with its newest state, by version, recipient and channel."""
     named = tables.notice_alerts

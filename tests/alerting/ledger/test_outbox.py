@@ -234,6 +234,15 @@ def test_a_dispatcher_adopts_its_own_leases_at_a_start(outbox):
     assert len(outbox.ledger.adopt("w", LEASE_S, machine_us=outbox.now_us, own=True)) == 1
 
 
+def test_since_when_the_oldest_waits_by_channel(outbox):
+    outbox.write(a_notice(due_us=NOW - 5), a_notice(recipient="p-2", due_us=NOW - 3))
+    assert outbox.ledger.oldest_due() == {"sms": NOW - 5}
+    outbox.claim(limit=1)
+    assert outbox.ledger.oldest_due() == {"sms": NOW - 3}
+    outbox.claim(limit=1)
+    assert outbox.ledger.oldest_due() == {}
+
+
 def test_a_dispatcher_that_woke_too_late_changes_nothing_that_another_has_in_hand(outbox):
     outbox.write(a_notice())
     (slow,) = outbox.claim(worker="slow")
