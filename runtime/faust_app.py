@@ -83,8 +83,10 @@ def make_app(
         if name != LOG:
             await (await out[name].send(key=key.encode(), value=value))
             return
-        count = app.consumer.topic_partitions(LOG)
-        if count is None:
+        producer = await app.maybe_start_producer()
+        # Faust's consumer knows the number only where it leads the group.
+        count = len(await producer._ensure_producer().partitions_for(LOG))
+        if not count:
             raise NotThereYet(f"the brokers have not said yet how many partitions {LOG} has")
         await (await topic.send(key=key.encode(), value=value, partition=partition_of(key, count)))
 
