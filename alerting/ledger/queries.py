@@ -203,9 +203,9 @@ def notice_counts(connection: Connection) -> dict[tuple[str, NoticeState], int]:
 def oldest_due(connection: Connection) -> dict[str, Micros]:
     """By channel: since when the oldest notice waits that is due and in nobody's hand."""
     leases = tables.leases
-    statement = select(leases.c.channel, func.min(leases.c.first_due_us)).where(leases.c.worker.is_(None))
-    rows = connection.execute(statement.group_by(leases.c.channel)).tuples()
-    return dict(rows.all())
+    oldest = func.min(leases.c.first_due_us).label("since_us")
+    statement = select(leases.c.channel, oldest).where(leases.c.worker.is_(None)).group_by(leases.c.channel)
+    return {row.channel: row.since_us for row in connection.execute(statement)}
 
 
 def told(connection: Connection, alert: str) -> list[Told]:

@@ -242,6 +242,60 @@ def running_row(made: dashboard.Dashboard) -> dashboard.Dashboard:
     )
 
 
+def keeping_up_row(made: dashboard.Dashboard) -> dashboard.Dashboard:
+    """How far the machines are behind, hop by hop."""
+    hops = {
+        name: words.hop(name, "zh") for name in ("received", "logged", "decided", "dispatched", "delivered")
+    }
+    latency = lines(
+        "各段用时（95%）",
+        "从观测到接收、入日志、研判，从应发到开始发送、到送达，按系统时间。",
+        12,
+        "s",
+        query(
+            "histogram_quantile(0.95, sum by (le, hop) (rate(fenghuo_hop_seconds_bucket[$__rate_interval])))",
+            "{{hop}}",
+        ),
+    )
+    lag = lines(
+        "研判落后",
+        "还没有处理的日志记录所等的时间，按联动区域取最大；没有积压时为 0。",
+        12,
+        "s",
+        query("max by (area) (fenghuo_lag_seconds)", "{{area}}"),
+    )
+    records = lines(
+        "日志积压",
+        "还没有处理的日志记录数。",
+        8,
+        "short",
+        query("sum by (log) (fenghuo_lag_records)", "{{log}}"),
+    )
+    checkpoints = lines(
+        "检查点",
+        "距上次保存状态的时间（有新记录时），按联动区域取最大。",
+        8,
+        "s",
+        query("max by (area) (fenghuo_checkpoint_age_seconds)", "{{area}}"),
+    )
+    waiting = lines(
+        "最久未发的通知",
+        "应发而未发的通知中等得最久的，按渠道。",
+        8,
+        "s",
+        query("max by (channel) (fenghuo_alerting_oldest_due_seconds)", "{{channel}}"),
+    )
+    channels = {channel: words.channel(channel, "zh") for channel in CHANNELS}
+    return (
+        made.with_row(dashboard.Row("时效"))
+        .with_panel(override(latency, named(hops)))
+        .with_panel(lag)
+        .with_panel(records)
+        .with_panel(checkpoints)
+        .with_panel(override(waiting, named(channels)))
+    )
+
+
 def overview() -> str:
     """The dashboard's JSON."""
     made = (
@@ -258,7 +312,7 @@ def overview() -> str:
         .readonly()
         .with_variable(dashboard.DatasourceVariable("datasource").label("数据源").type("prometheus"))
     )
-    for row in (now_row, county_row, told_row, running_row):
+    for row in (now_row, county_row, told_row, keeping_up_row, running_row):
         made = row(made)
     content = json.loads(json.dumps(made.build(), cls=JSONEncoder))
     _number(content["panels"])
