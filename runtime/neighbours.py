@@ -13,7 +13,6 @@ import heapq
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +25,7 @@ from schemas.finding import Forward
 from schemas.log import FindingRecord
 from schemas.times import Micros
 
-Places = NDArray[np.int64]
+Times = NDArray[np.int64]
 
 
 class Neighbours:
@@ -53,29 +52,21 @@ class Neighbours:
         log_us
             Of each reading, in the common order.
         """
-        if len(self._pipelines) == 1:
-            for code, placed in packets.items():
-                _, orders = _dense([p.order for p in placed])
-                self._pipelines[code].process_packets(
-                    [p.packet for p in placed], orders, self.decisions[code]
-                )
+        if not log_us:
             return
-        # One clock for all: a log's time must not depend on whether it has heard what came to another.
-        moments = np.maximum.accumulate(np.maximum(np.array(log_us, dtype=np.int64), self._now))
-        if len(moments):
-            self._now = int(moments[-1])
-        self._side_by_side(
-            {code: self._walk(code, placed, moments) for code, placed in packets.items()}, moments
-        )
+        # One clock for all, as engines have one: what is due comes also while a log is quiet, and no log's time depends
+        # on whether it has heard what came to another.
+        clock_us = np.maximum.accumulate(np.maximum(np.array(log_us, dtype=np.int64), self._now))
+        self._now = int(clock_us[-1])
+        walks = {code: self._walk(code, packets.get(code, ()), clock_us) for code in self._pipelines}
+        self._side_by_side(walks, clock_us)
 
-    def _walk(self, code: str, placed: Sequence[Placed], moments: Places) -> Iterator[int]:
-        """One area's steps, each as its place in the common order."""
-        places, orders = _dense([p.order for p in placed])
-        packets = [replace(p.packet, received_us=moments[p.order]) for p in placed]
-        for place in self._pipelines[code].walk(packets, orders, self.decisions[code]):
-            yield int(places[place])
+    def _walk(self, code: str, placed: Sequence[Placed], clock_us: Times) -> Iterator[int]:
+        packets = [replace(p.packet, received_us=clock_us[p.order]) for p in placed]
+        orders = [p.order for p in placed]
+        return self._pipelines[code].walk(packets, orders, self.decisions[code], clock_us)
 
-    def _side_by_side(self, walks: Mapping[str, Iterator[int]], moments: Places) -> None:
+    def _side_by_side(self, walks: Mapping[str, Iterator[int]], clock_us: Times) -> None:
         waiting: list[tuple[int, str]] = []
         for code, walk in walks.items():
             waiting += [(place, code) for place in (next(walk, None),) if place is not None]
@@ -83,9 +74,9 @@ class Neighbours:
         caused: list[Forward] = []
         reached = 0
         while waiting:
-            place, code = waiting[0]
+            place, code = waiting[0]  # of several at one place the lowest code is first
             if caused and place > reached:
-                self._forward(caused, int(moments[reached]))
+                self._forward(caused, int(clock_us[reached]))
                 caused = []
             reached = place
             known = len(self.decisions[code].forwards)
@@ -95,7 +86,7 @@ class Neighbours:
                 heapq.heappop(waiting)
             else:
                 heapq.heapreplace(waiting, (following, code))
-        self._forward(caused, int(moments[reached]) if caused else 0)
+        self._forward(caused, int(clock_us[reached]))
 
     def _forward(self, caused: Sequence[Forward], now: Micros) -> None:
         """Give findings to those whom they concern, and to others what that led to."""
@@ -106,9 +97,3 @@ class Neighbours:
             decided = self._pipelines[forward.area].process([record])
             self.decisions[forward.area].add(decided)
             given += decided.forwards
-
-
-def _dense(orders: Sequence[NDArray[Any]]) -> tuple[Places, list[NDArray[Any]]]:
-    """Places in the common order of an area's own readings, and the orders counted without those of others."""
-    places = np.sort(np.concatenate(orders))
-    return places, [np.searchsorted(places, order) for order in orders]

@@ -138,9 +138,19 @@ class Pipeline:
             pass
 
     def walk(
-        self, packets: Sequence[Packet], orders: Sequence[NDArray[Any]], out: Decisions
+        self,
+        packets: Sequence[Packet],
+        orders: Sequence[NDArray[Any]],
+        out: Decisions,
+        clock_us: NDArray[np.int64] | None = None,
     ) -> Iterator[int]:
         """`process_packets` step by step, for who has something to give in between.
+
+        Parameters
+        ----------
+        clock_us
+            The log time at each place of an order that other areas' rows lie in, too, (N,) ascending: at a place without
+            a row of ours only time passes. None: all places have rows, and their times are the log's.
 
         Yields
         ------
@@ -148,14 +158,13 @@ class Pipeline:
             The place of the row whose consequences come next; those of all rows before it are in `out`. Records of a
             log time no later than that row's may be given to `process` before the next step.
         """
-        packets, orders = self._translation.translate(packets, orders)
-        total = sum(len(packet) for packet in packets)
-        if total == 0:
-            return
-        received = np.empty(total, dtype=np.int64)
-        for packet, order in zip(packets, orders, strict=True):
-            received[order] = packet.received_us
-        log_us = np.maximum.accumulate(np.maximum(received, self.now))
+        if clock_us is None:
+            packets, orders = self._translation.translate(packets, orders)
+            clock_us = np.empty(sum(len(packet) for packet in packets), dtype=np.int64)
+            for packet, order in zip(packets, orders, strict=True):
+                clock_us[order] = packet.received_us
+        total = len(clock_us)
+        log_us = np.maximum.accumulate(np.maximum(clock_us, self.now))
         start = 0
         while start < total:
             yield start
