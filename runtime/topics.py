@@ -47,11 +47,13 @@ def partition_of(area: str, partitions: int) -> int:
 def _configurations() -> Mapping[str, Mapping[str, str]]:
     alerts = [alerts_topic(status, tier) for status in (Status.ACTUAL, Status.EXERCISE) for tier in TIERS]
     # The log is the truth that checkpoints are rebuilt from: it outlives what a broker keeps by default, and a packet
-    # of many channels is larger than what a broker takes by default. Compacted, it would keep one record an area.
+    # of many channels is larger than what a broker takes by default. Compacted, it would keep one record an area. When a
+    # record was in the log is the broker's to say: of one that waited for the brokers its writer knows only when it began.
     log = {
         "cleanup.policy": "delete",
         "retention.ms": str(LOG_DAYS * 86_400_000),
         "max.message.bytes": str(MAX_RECORD_BYTES),
+        "message.timestamp.type": "LogAppendTime",
     }
     # Why a record of the log was passed over is kept as long as the record.
     dead = {"cleanup.policy": "delete", "retention.ms": log["retention.ms"]}

@@ -79,6 +79,7 @@ def test_topics_are_made_once_and_what_differs_is_found(kafka: Kafka, tmp_path: 
             "cleanup.policy is compact, wanted delete",
             "retention.ms is 604800000, wanted 2592000000",
             "max.message.bytes is 1048588, wanted 16777216",
+            "message.timestamp.type is CreateTime, wanted LogAppendTime",
         ),
     }
     for name, said in faults.items():
