@@ -89,20 +89,21 @@ class RainQuality:
         interval_us = packet.columns["interval_us"][turn]
         rain_um = packet.columns["rain_um"][turn]
         flags = self._range_flags(places, rain_um, interval_us)
-        state = self._state[places]
+        state = self._state[places]  # a copy, written back when all tests have seen and changed it
         within = observed_us >= packet.log_us[turn] - HORIZON_US
         next_in_order = within & (observed_us - interval_us >= state["end_us"])
         known = counts[turn]
         known &= within
-        for k in np.flatnonzero(within & ~next_in_order).tolist():
-            known[k], verdict = self._repeat(
-                int(places[k]), int(observed_us[k]), int(interval_us[k]), int(rain_um[k])
-            )
-            flags[k] = max(flags[k], verdict)
-        self._remember(places, observed_us, interval_us, rain_um, known)
-        flags = np.maximum(flags, self._hour_flags(places, observed_us, interval_us, rain_um, next_in_order))
-        flat = self._flat_flags(places, observed_us, rain_um, next_in_order)
+        out_of_order = np.flatnonzero(within & ~next_in_order)
+        if len(out_of_order):
+            readings = (c[out_of_order] for c in (places, observed_us, interval_us, rain_um))
+            known[out_of_order], verdicts = self._repeats(*readings)
+            flags[out_of_order] = np.maximum(flags[out_of_order], verdicts)
+        self._remember(places, state, observed_us, interval_us, rain_um, known)
+        flags = np.maximum(flags, self._hour_flags(state, observed_us, interval_us, rain_um, next_in_order))
+        flat = self._flat_flags(places, state, observed_us, rain_um, next_in_order)
         flags = np.maximum(flags, flat)
+        self._state[places] = state
         flag[turn] = flags
         counts[turn] = known
         self.rows.touch(places)
@@ -129,7 +130,7 @@ class RainQuality:
 
     def _hour_flags(
         self,
-        places: NDArray[np.intp],
+        state: NDArray[Any],
         observed_us: NDArray[np.int64],
         interval_us: NDArray[np.int64],
         rain_um: NDArray[np.int64],
@@ -137,13 +138,12 @@ class RainQuality:
     ) -> NDArray[np.uint8]:
         """Many possible readings can be an impossible hour: the sum of each clock hour so far."""
         hour = (observed_us - 1) // HOUR
-        state = self._state[places]
         sum_um = np.where(state["hour"] == hour, state["hour_um"], 0) + rain_um
         use = ordered & (interval_us < HOUR)
-        self._state["hour"][places[use]] = hour[use]
-        self._state["hour_um"][places[use]] = sum_um[use]
+        state["hour"][use] = hour[use]
+        state["hour_um"][use] = sum_um[use]
         suspect_um, fail_um = self._hour_um
-        flags = np.full(len(places), PASS, dtype=np.uint8)
+        flags = np.full(len(use), PASS, dtype=np.uint8)
         flags[use & (sum_um > suspect_um)] = SUSPECT
         flags[use & (sum_um > fail_um)] = FAIL
         return flags
@@ -151,64 +151,75 @@ class RainQuality:
     def _flat_flags(
         self,
         places: NDArray[np.intp],
+        state: NDArray[Any],
         observed_us: NDArray[np.int64],
         rain_um: NDArray[np.int64],
         ordered: NDArray[np.bool_],
     ) -> NDArray[np.uint8]:
-        state = self._state[places]
         same = (rain_um > 0) & (rain_um == state["same_um"])
         since_us = np.where(same, state["same_since_us"], observed_us)
         n = np.where(same, state["same_n"] + 1, 1)
-        at = places[ordered]
-        self._state["same_um"][at] = rain_um[ordered]
-        self._state["same_since_us"][at] = since_us[ordered]
-        self._state["same_n"][at] = n[ordered]
-        tip_um = np.where(
-            (rain_um > 0) & ((state["tip_um"] == 0) | (rain_um < state["tip_um"])), rain_um, state["tip_um"]
-        )
-        self._state["tip_um"][at] = tip_um[ordered]
-        patience_us = self._patience_us(places, rain_um)
+        state["same_um"][ordered] = rain_um[ordered]
+        state["same_since_us"][ordered] = since_us[ordered]
+        state["same_n"][ordered] = n[ordered]
+        least = ordered & (rain_um > 0) & ((state["tip_um"] == 0) | (rain_um < state["tip_um"]))
+        state["tip_um"][least] = rain_um[least]
+        if not same.any():
+            return np.full(len(places), PASS, dtype=np.uint8)
+        patience_us = self._patience_us(places, state["tip_um"], rain_um)
         flags = np.full(len(places), PASS, dtype=np.uint8)
         for times, verdict in ((1, SUSPECT), (2, FAIL)):
             long = observed_us - since_us >= times * patience_us
             flags[ordered & same & long & (n > times * self._parameters.rain_flat_readings)] = verdict
         return flags
 
-    def _patience_us(self, places: NDArray[np.intp], rain_um: NDArray[np.int64]) -> NDArray[np.int64]:
+    def _patience_us(
+        self, places: NDArray[np.intp], tip_um: NDArray[np.int64], rain_um: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
         """How long one depth may stay the same; of the least depth so far, after it is in the state, longer."""
         # One tip a reading is what drizzle gives for hours; more than one each time is not.
-        patience_us: NDArray[np.int64] = self._flat_us[places] * np.where(
-            rain_um > self._state["tip_um"][places], 1, _ONE_TIP
-        )
+        patience_us: NDArray[np.int64] = self._flat_us[places] * np.where(rain_um > tip_um, 1, _ONE_TIP)
         return patience_us
 
     # --- repeats -----------------------------------------------------------------------------------------------
 
-    def _repeat(self, place: int, observed_us: Micros, interval_us: Micros, rain_um: int) -> tuple[bool, int]:
-        """Whether a reading out of order counts, and the flag that it gets for it."""
-        start_us = observed_us - interval_us
-        widest_us = int(self._state["widest_us"][place])
-        times, contents = self.history.find(place, start_us + 1, observed_us + widest_us)
-        same = np.flatnonzero(times == observed_us)
-        if len(same):
-            equal = bool((contents[same[0]] == (rain_um, interval_us)).all())
-            return False, PASS if equal else FAIL
-        if (times - contents[:, 1] < observed_us).any():
-            return False, FAIL
-        return True, PASS
-
-    def _remember(
+    def _repeats(
         self,
         places: NDArray[np.intp],
         observed_us: NDArray[np.int64],
         interval_us: NDArray[np.int64],
         rain_um: NDArray[np.int64],
+    ) -> tuple[NDArray[np.bool_], NDArray[np.uint8]]:
+        """Which readings out of order count, and the flags that they get for it."""
+        counts = np.zeros(len(places), dtype=bool)
+        flags = np.full(len(places), FAIL, dtype=np.uint8)
+        first_us = observed_us - interval_us + 1
+        last_us = observed_us + self._state["widest_us"][places]
+        every = self.history.find_each(places.tolist(), first_us.tolist(), last_us.tolist())
+        for k, (times, contents) in enumerate(every):
+            same = np.flatnonzero(times == observed_us[k])
+            if len(same):
+                if (contents[same[0]] == (rain_um[k], interval_us[k])).all():
+                    flags[k] = PASS
+            elif not (times - contents[:, 1] < observed_us[k]).any():
+                counts[k], flags[k] = True, PASS
+        return counts, flags
+
+    def _remember(
+        self,
+        places: NDArray[np.intp],
+        state: NDArray[Any],
+        observed_us: NDArray[np.int64],
+        interval_us: NDArray[np.int64],
+        rain_um: NDArray[np.int64],
         known: NDArray[np.bool_],
     ) -> None:
-        at = places[known]
-        self.history.add(at, observed_us[known], np.stack([rain_um[known], interval_us[known]], axis=1))
-        self._state["end_us"][at] = np.maximum(self._state["end_us"][at], observed_us[known])
-        self._state["widest_us"][at] = np.maximum(self._state["widest_us"][at], interval_us[known])
+        content = np.stack([rain_um[known], interval_us[known]], axis=1)
+        self.history.add(places[known], observed_us[known], content)
+        later = known & (observed_us > state["end_us"])
+        state["end_us"][later] = observed_us[later]
+        wider = known & (interval_us > state["widest_us"])
+        state["widest_us"][wider] = interval_us[wider]
 
     # --- sick gauges -------------------------------------------------------------------------------------------
 
@@ -235,7 +246,8 @@ class RainQuality:
             found: list[Finding | None] = []
             if still[k]:
                 since_us = int(self._state["same_since_us"][place])
-                patience_us = self._patience_us(np.array([place]), np.array([rain_um]))
+                one = np.array([place])
+                patience_us = self._patience_us(one, self._state["tip_um"][one], np.array([rain_um]))
                 figures = {
                     "still_s": (observed_us - since_us) / SECOND,
                     "threshold_s": int(patience_us[0]) / SECOND,
