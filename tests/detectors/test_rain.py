@@ -46,6 +46,12 @@ def test_rain_and_flash_flood_keep_the_contract(check):
     check(Subject(stages, stormy_packets()))
 
 
+@pytest.mark.parametrize("check", every_detector_passes, ids=lambda check: check.__name__)
+def test_rain_of_very_many_gauges_keeps_the_contract(check, monkeypatch):
+    monkeypatch.setattr("schemas.rows.BLOCKS_FROM", 1)
+    check(Subject(stages, stormy_packets()))
+
+
 def play(readings, **options) -> Drive:
     drive = Drive([RainSignal(RainParameters(), BUNDLE)])
     drive.take(rain(BUNDLE.hash, readings, **options))

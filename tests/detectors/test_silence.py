@@ -57,6 +57,12 @@ def test_silence_keeps_the_contract(check):
     check(Subject(lambda: [Silence(SilenceParameters(), CONFIGURATION)], packets()))
 
 
+@pytest.mark.parametrize("check", every_detector_passes, ids=lambda check: check.__name__)
+def test_silence_of_very_many_stations_keeps_the_contract(check, monkeypatch):
+    monkeypatch.setattr("schemas.rows.BLOCKS_FROM", 1)
+    check(Subject(lambda: [Silence(SilenceParameters(), CONFIGURATION)], packets()))
+
+
 @pytest.mark.parametrize(("kind", "minutes"), [("rain", 15), ("landslide", 180), ("camera", 30)])
 def test_each_kind_is_named_after_three_intervals(kind, minutes):
     watch = drive(bundle(kind))
