@@ -13,7 +13,13 @@ import httpx
 import pytest
 from kafka.admin import KafkaAdminClient
 
+from alerting.ledger import Settlement
+from runtime.clock import MachineClock
+from runtime.connections import KafkaAccess
+from runtime.kafkaacts import KafkaActs
+from runtime.owed import OwedActs
 from runtime.topics import PARTITIONS, partition_of
+from schemas.notice import NoticeState
 from tests.runtime.engines import slope
 from tests.runtime.running import spare_port, until
 from tests.runtime.test_worker_faults import Place, placed
@@ -161,4 +167,29 @@ def test_a_worker_that_hangs_is_started_anew_in_its_place_and_loses_nothing(
         assert "worker.hangs what='partition" in worker.said()
         assert worker.metric("worker_restarts_total") == 1
         assert [a.level for a in place.ledger.alerts_in_force() if a.hazard == "landslide"] == [4]
+        assert worker.end(signal.SIGTERM) == 0
+
+
+async def test_who_was_not_reached_is_known_to_the_log_and_the_next_contact_is_told(
+    postgres_url: str, tmp_path: Path
+) -> None:
+    with placed(tmp_path, postgres_url) as place:
+        worker, ledger = Running(place), place.ledger
+        place.send(*slope())
+        until("the worker to be ready", worker.ready, wait_s=120)
+        claims = [
+            one
+            for one in ledger.claim_due(place.clock.now_us(), 50, "w", 60, machine_us=0)
+            if one.notice.level == 4
+        ]
+        missed = next(one for one in claims if one.notice.channel == "sms")
+        ledger.settle([Settlement(missed, NoticeState.UNKNOWN, place.clock.now_us(), "no_answer")])
+        acts = KafkaActs(ledger, place.bundle, place.clock, KafkaAccess((place.broker.bootstrap,)))
+        assert await OwedActs(ledger, acts.append, MachineClock()).pay()
+        acts.close()
+        until("the act to be judged", lambda: [a for a in ledger.acts() if a.act == "undelivered"], wait_s=60)
+        (judged,) = [act for act in ledger.acts() if act.act == "undelivered"]
+        assert judged.content["notice"] == missed.notice.id
+        assert judged.content["next"] == {"recipient": "county", "channel": "webhook"}
+        assert ledger.owed_acts() == 0
         assert worker.end(signal.SIGTERM) == 0
