@@ -28,6 +28,8 @@ from tests.chaos.servers import Servers
 
 READY_S = 300.0
 DRAIN_S = 420.0
+SENDS_S = 20.0
+"""How long the kill of a dispatcher waits for one to send something."""
 _COMMAND_S = 600.0
 _LOOK_S = 0.5
 _RESTS_S = 3.0
@@ -52,7 +54,7 @@ class Deployment:
         starts_us: Micros,
         set_at: datetime,
     ) -> None:
-        self._servers, self._network = servers, network
+        self._servers, self._network, self._receivers = servers, network, receivers
         around = Surroundings(
             servers.kafka.bootstrap,
             (servers.mosquitto.host, servers.mosquitto.port),
@@ -122,7 +124,7 @@ class Deployment:
     def hands(self) -> Hands:
         """How each fault begins and ends."""
         return {
-            "kill": (lambda name: self.programs[name].kill(), lambda _: None),
+            "kill": (self._kill, lambda _: None),
             "crash": (
                 lambda name: self._servers.named(name).kill(),
                 lambda name: _start(self._servers, name),
@@ -131,6 +133,12 @@ class Deployment:
             "cut": (lambda _: self._network.cut(), lambda _: self._network.mend()),
             "add": (lambda name: self.programs[name].start(), lambda name: _stop(self.programs[name])),
         }
+
+    def _kill(self, name: str) -> None:
+        if name.startswith("dispatcher"):
+            # In the middle of a sending: what has left and has no answer is what must not be told twice.
+            self._receivers.wait_for_a_notice(SENDS_S)
+        self.programs[name].kill()
 
     def drain(self) -> None:
         """Close the door, and wait until all that is in the log is decided, and all that is due has been sent."""

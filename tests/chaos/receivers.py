@@ -15,7 +15,7 @@ from tests.chaos.judging import Told
 from tests.servers.base import spare_port
 
 SECRET = "chaos"
-_ANSWERS_AFTER_S = 0.05
+_ANSWERS_AFTER_S = 0.2
 """Long enough that a kill finds notices that have left and have no answer."""
 
 
@@ -27,6 +27,7 @@ class Receivers:
         self.webhook = WebhookReceiver(SECRET, on_notice=self._on_notice)
         self.told: list[Told] = []
         """What the channels with an idempotency key brought to somebody, in order."""
+        self._sending = threading.Event()
         self._centre: MessageCentre | None = None
         self._speakers: Loudspeakers | None = None
         self._loop = asyncio.new_event_loop()
@@ -57,6 +58,11 @@ class Receivers:
         )
         self._speakers.start()
 
+    def wait_for_a_notice(self, at_most_s: float) -> None:
+        """Wait until a webhook's notice has come that is not answered yet."""
+        self._sending.clear()
+        self._sending.wait(at_most_s)
+
     @property
     def repeats(self) -> int:
         """How many repeats the receivers have known by their key, and told nobody."""
@@ -70,6 +76,7 @@ class Receivers:
 
     def _on_notice(self, notice: dict[str, Any]) -> None:
         self.told.append(Told("webhook", notice["recipient"], notice["id"]))
+        self._sending.set()
         time.sleep(_ANSWERS_AFTER_S)
 
     def _on_played(self, played: Played) -> None:
