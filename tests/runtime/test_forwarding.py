@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from alerting.ledger import Ledger
+from runtime.acts import association_of
 from runtime.replay import replay
+from schemas.act import Act
 from schemas.wire import Seismic
 from tests.runtime.counties import Counties, five_counties, quake, seismic_of, told
 
@@ -82,3 +85,20 @@ def test_a_replay_is_the_same_whatever_the_batch(
 ) -> None:
     again = replay([readings], five_counties(), batch=batch).decisions
     assert {code: told(decided) for code, decided in again.items()} == played
+
+
+def test_an_act_goes_to_the_log_that_keeps_its_alert(readings: Path) -> None:
+    decided = replay([readings], five_counties()).decisions[TONGJIANG]
+    act = Act(id="x-1", act="acknowledge", by="值班员", at=decided.alerts[0].issued_at)
+    with Ledger.open("sqlite://") as ledger:
+        ledger.write_decisions(TONGJIANG, 1, findings=decided.findings, alerts=decided.alerts)
+
+        def log_of(**changed: object) -> str:
+            return association_of(act.model_copy(update=changed), ledger, five_counties())
+
+        # The chain's own area is the city, of which the first county's log would take it.
+        assert decided.alerts[0].area == "5119"
+        assert log_of(alert=decided.alerts[0].id, version=1) == TONGJIANG
+        assert log_of(alert="a-none") == log_of() == log_of(content={"area": "5119"}) == "511902"
+        assert log_of(act="issue", content={"area": "511922"}) == "511922"
+        assert log_of(act="silence", content={"station": "SM-03", "until": "…"}) == TONGJIANG
