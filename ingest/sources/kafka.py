@@ -23,13 +23,14 @@ from schemas.errors import plain
 log = logging.getLogger("fenghuo")
 
 TOPIC = "readings"
+GROUP = "fenghuo-gateway"
 _POLL_MS = 200
 _LOOK_AGAIN_MS = 5_000
 _RETRY_S = 1.0
 
 
 class KafkaSource:
-    """A member of the group `fenghuo-gateway`, in a thread of its own.
+    """A member of the group of all gateways, in a thread of its own.
 
     Parameters
     ----------
@@ -45,7 +46,7 @@ class KafkaSource:
         self,
         bootstrap: Sequence[str],
         submit: Submit,
-        group: str = "fenghuo-gateway",
+        group: str = GROUP,
         *,
         security: Mapping[str, Any] | None = None,
         explain: Callable[[BaseException], str] = plain,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,21 +52,13 @@ def in_arrays(readings: list[Spoken], size: int = 500) -> Iterator[bytes]:
 
 
 class Feeder:
-    """Publishes readings as their time comes, in a thread of its own.
+    """Publishes readings as their time comes, in a thread of its own."""
 
-    Parameters
-    ----------
-    on_end
-        Called when the last reading has been published.
-    """
-
-    def __init__(
-        self, host: str, port: int, readings: list[Spoken], clock: Clock, on_end: Callable[[], None]
-    ) -> None:
+    def __init__(self, host: str, port: int, readings: list[Spoken], clock: Clock) -> None:
         self._host, self._port = host, port
         self._readings = readings
         self._clock = clock
-        self._on_end = on_end
+        self._ended = threading.Event()
         self._stopping = threading.Event()
         self.published = 0
         """How many readings have gone out."""
@@ -84,6 +76,11 @@ class Feeder:
         self._client.connect(self._host, self._port)
         self._client.loop_start()
         self._thread.start()
+
+    def wait(self, stopped: threading.Event) -> None:
+        """Return when the last reading has been published, or `stopped` is set."""
+        while not self._ended.wait(0.2) and not stopped.is_set():
+            pass
 
     def stop(self) -> None:
         """Publish no more."""
@@ -103,4 +100,4 @@ class Feeder:
         # The broker inside the process drops what it has not routed when a publisher leaves: wait for the last.
         if last is not None:
             last.wait_for_publish(timeout=10)
-        self._on_end()
+        self._ended.set()

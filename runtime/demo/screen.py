@@ -85,7 +85,7 @@ class Screen:
         self._thread.join()
 
     def _run(self) -> None:
-        with self._file.open("w", encoding="utf-8") as file:
+        with self._file.open("w", buffering=1, encoding="utf-8") as file:
             if not self._console.is_terminal:
                 self._print_for_ever(lambda said: self._plain(said, file.write))
                 return

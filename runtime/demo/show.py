@@ -1,4 +1,4 @@
-"""The demonstration from beginning to end."""
+"""The demonstration in one process, from beginning to end."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import shutil
 import sys
 import threading
 import webbrowser
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,28 +16,15 @@ from alerting.channels.smpp import SmppSettings
 from ingest.arrival import Arrival, Settled
 from runtime.configuration.loading import Configuration, load
 from runtime.configuration.shipped import SHIPPED
-from runtime.demo.feeder import Feeder, Spoken, in_arrays, simulated_storm, spoken
+from runtime.demo.feeder import Feeder, Spoken, in_arrays
 from runtime.demo.pace import PacedClock
 from runtime.demo.people import TOKEN, People, free_port
-from runtime.demo.screen import MARK, Screen, Standing
-from runtime.demo.summary import show, summarise, write_page
+from runtime.demo.play import Standings, Storm, explain, introduce, settle, sum_up
+from runtime.demo.screen import Screen
 from runtime.demo.told import Told
 from runtime.process import EmbeddedProcess
 from schemas.alert import Status
 from schemas.bundle import Bundle
-from schemas.hazard import Hazard
-from schemas.level import Level
-from schemas.notice import NoticeState
-from schemas.times import CHINA, HOUR, MINUTE, SECOND, from_micros
-
-LEAD_US = 40 * MINUTE
-"""How long before its worst hours the demo joins the storm."""
-LENGTH_US = 4 * HOUR
-"""How much of the storm it shows."""
-SETTLE_S = 20.0
-"""How long at most the last notices get to arrive."""
-_UNDER_WAY = {NoticeState.DUE, NoticeState.SENDING, NoticeState.SENT}
-_LOOK_EVERY_S = 1.0
 
 
 def demonstrate(
@@ -67,59 +53,39 @@ def demonstrate(
     stopped
         Ends it early, in order and with the figures so far.
     """
-    rate = LENGTH_US / SECOND / seconds
-    console.print(
-        f"[bold]烽火 Fenghuo[/]  [bold white on dark_orange3] {MARK} [/]"
-        f"  an exercise: {LENGTH_US // HOUR} hours of a simulated storm over Bazhong in {seconds:g} s",
-        highlight=False,
-        soft_wrap=True,
-    )
-    scenario = simulated_storm(SHIPPED, seed)
-    start = scenario.worst_us[0] - LEAD_US
-    before = spoken(scenario, scenario.start_us, start)
-    storm = spoken(scenario, start, start + LENGTH_US)
+    storm = Storm.simulated(seed)
+    rate = storm.rate(seconds)
+    introduce(console, storm, seconds)
     shutil.rmtree(data, ignore_errors=True)
     data.mkdir(parents=True)
-    clock = PacedClock(start)
+    clock = PacedClock(storm.start_us)
     people = People()
     configuration = _configured(port or free_port(), people)
     process = EmbeddedProcess(configuration, data, people.environment, clock)
-    page = process.console.url
-    show_standing = _Standings(process, clock, page, len(before), len(storm))
-    screen = Screen(console, show_standing.now, data / "received.txt")
+    ledger, page = process.engine.ledger, process.console.url
+    standings = Standings(ledger, clock, page, storm)
+    screen = Screen(console, standings.now, data / "received.txt")
     told = Told(
         clock, configuration.bundle.recipients, configuration.addresses, configuration.posts, screen.say
     )
-    show_standing.told = told
+    standings.told = told
     people.listen(told)
     process.start()
     try:
         people.listen_to_broker(process.mqtt_settings.port, clock, told)
+        explain(console, page)
         console.print(
-            "公众通知在演练中自动发布 public notices are released by themselves in this exercise\n"
-            "市 city · 县 county · 乡 township · 村 village    "
-            "短信 SMS · 广播 loudspeaker · 接口 webhook of the city's dispatch system\n"
-            f"console page  {page}\n"
-            f"{len(before):,} readings of the night before: the sums and slopes get their past …",
+            f"{len(storm.before):,} readings of the night before: the sums and slopes get their past …",
             highlight=False,
             soft_wrap=True,
         )
-        _catch_up(process, before, stopped)
+        _catch_up(process, storm.before, stopped)
         if browser and _on_a_desktop():
             webbrowser.open(page)
         with screen:
-            _play(process, storm, clock, rate, show_standing, stopped)
-            _settle(process, stopped)
-        ledger = process.engine.ledger
-        summary = summarise(ledger, len(before) + show_standing.published, clock, rate)
-        show(summary, console)
-        write_page(summary, ledger, configuration.posts, data / "report.html")
-        console.print(
-            f"what everybody received  {data / 'received.txt'}\n"
-            f"report                   {data / 'report.html'}",
-            highlight=False,
-            soft_wrap=True,
-        )
+            _play(process, storm.shown, clock, rate, standings, stopped)
+            settle(ledger, stopped)
+        sum_up(console, ledger, configuration, standings.readings, clock, data)
         if keep and not stopped.is_set():
             console.print(
                 f"the storm goes on at its usual speed on {page}; Ctrl-C ends it\n"
@@ -127,54 +93,11 @@ def demonstrate(
                 highlight=False,
                 soft_wrap=True,
             )
-            rest = spoken(scenario, start + LENGTH_US, scenario.stop_us)
-            _play(process, rest, clock, 1.0, show_standing, stopped)
+            _play(process, storm.rest(), clock, 1.0, standings, stopped)
             stopped.wait()
     finally:
         process.stop()
         people.stop()
-
-
-class _Standings:
-    """Gathers how things stand; the ledger is asked no more than once a second.
-
-    Attributes
-    ----------
-    feeder
-        Whose readings count, once there is one.
-    """
-
-    def __init__(
-        self, process: EmbeddedProcess, clock: PacedClock, page: str, before: int, storm: int
-    ) -> None:
-        self._process, self._clock, self._page = process, clock, page
-        self._before, self._storm = before, storm
-        self._looked_s = -_LOOK_EVERY_S
-        self._in_force: dict[Level, int] = {}
-        self.feeder: Feeder | None = None
-        self.told: Told | None = None
-
-    @property
-    def published(self) -> int:
-        """Readings of the storm so far."""
-        return self.feeder.published if self.feeder is not None else 0
-
-    def now(self) -> Standing:
-        """How things stand now."""
-        now_us = self._clock.now_us()
-        now_s = self._clock.machine_s(now_us)
-        if now_s - self._looked_s >= _LOOK_EVERY_S:
-            self._looked_s = now_s
-            alerts = self._process.engine.ledger.alerts_in_force(now_us)
-            self._in_force = Counter(Level(a.level) for a in alerts if a.hazard != Hazard.STATION)
-        return Standing(
-            from_micros(now_us).astimezone(CHINA),
-            self._page,
-            self.published / self._storm,
-            self._before + self.published,
-            self._in_force,
-            dict(self.told.counts) if self.told is not None else {},
-        )
 
 
 def _configured(console_port: int, people: People) -> Configuration:
@@ -238,28 +161,17 @@ def _play(
     readings: list[Spoken],
     clock: PacedClock,
     rate: float,
-    standings: _Standings,
+    standings: Standings,
     stopped: threading.Event,
 ) -> None:
     """Let the stations speak, each reading when the clock comes to it; return when all have spoken."""
-    ended = threading.Event()
-    feeder = Feeder("127.0.0.1", process.mqtt_settings.port, readings, clock, ended.set)
-    standings.feeder = feeder
+    feeder = standings.feeder = Feeder("127.0.0.1", process.mqtt_settings.port, readings, clock)
     clock.pace(rate)
     feeder.start()
-    while not ended.wait(0.2) and not stopped.is_set():
-        pass
+    feeder.wait(stopped)
     # From here the clock walks: at its pace of before, every station would seem silent within a second.
     clock.pace(1.0)
     feeder.stop()
-
-
-def _settle(process: EmbeddedProcess, stopped: threading.Event) -> None:
-    """Wait for the last notices to arrive."""
-    for _ in range(int(SETTLE_S / _LOOK_EVERY_S)):
-        counts = process.engine.ledger.notice_counts()
-        if not any(state in _UNDER_WAY for _, state in counts) or stopped.wait(_LOOK_EVERY_S):
-            return
 
 
 def _on_a_desktop() -> bool:

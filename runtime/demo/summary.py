@@ -13,13 +13,13 @@ from rich.console import Console
 from rich.table import Table
 
 from alerting.ledger import Ledger
-from runtime import metrics
-from runtime.demo.pace import PacedClock
+from alerting.ledger.hops import Hops
+from runtime.demo.pace import DemoClock
 from runtime.demo.told import MEANS
 from schemas.area import TIERS, Tier
 from schemas.level import Level
-from schemas.notice import Notice, NoticeState
-from schemas.times import CHINA, from_micros, to_micros
+from schemas.notice import NoticeState
+from schemas.times import CHINA, from_micros
 
 _TIER_ZH = {
     Tier.CITY: "市\ncity",
@@ -41,6 +41,15 @@ _STATE_ZH = {
 }
 
 _COLOURS = {Level.RED: "#c62828", Level.ORANGE: "#e65100", Level.YELLOW: "#f9a825", Level.BLUE: "#1565c0"}
+Hop = tuple[str, float, float]
+"""A part of the way: its name, and how long it took in the machine's seconds, median and 95 %."""
+_HOPS = (
+    ("到达→记录 log", "received_us", "logged_us"),
+    ("记录→研判 decide", "logged_us", "decided_us"),
+    ("应发→发出 send", "due_us", "sent_us"),
+    ("发出→送达 deliver", "sent_us", "delivered_us"),
+)
+"""Names of hops and the steps that they lie between (see `alerting.ledger.hops`)."""
 _MOST = 20
 """So many recipients and hours stand on the page, those with the most messages first."""
 
@@ -80,17 +89,17 @@ class Summary:
     findings: int
     alerts: dict[tuple[Tier, Level], int]
     notices: dict[tuple[str, NoticeState], int]
-    hops: list[tuple[str, float, float]]
+    hops: list[Hop]
     busiest: list[tuple[str, int, int, int]]
 
     @property
-    def slowest(self) -> tuple[str, float, float]:
+    def slowest(self) -> Hop:
         """The hop whose 95 % is the longest."""
         return max(self.hops, key=lambda hop: hop[2])
 
 
-def summarise(ledger: Ledger, readings: int, clock: PacedClock, rate: float) -> Summary:
-    """Figures from the ledger; `clock` and `rate` turn the demo's seconds into the machine's."""
+def summarise(ledger: Ledger, readings: int, clock: DemoClock) -> Summary:
+    """Figures from the ledger; `clock` turns the demo's seconds into the machine's."""
     versions = [alert for alert in ledger.newest_alerts(1_000_000) if alert.hazard != "station"]
     highest = Counter[str]()
     tiers: dict[str, set[Tier]] = {}
@@ -100,41 +109,27 @@ def summarise(ledger: Ledger, readings: int, clock: PacedClock, rate: float) -> 
     alerts: Counter[tuple[Tier, Level]] = Counter()
     for chain, level in highest.items():
         alerts.update((tier, Level(level)) for tier in tiers[chain])
-    told = {n.id: n for chain in highest for n in ledger.notices_of_alert(chain)}.values()
-    hops = [
-        ("记录→研判 decide", *_of_histogram(rate)),
-        ("应发→发出 send", *_between(told, "first_due_at", "sent_at", clock)),
-        ("发出→送达 deliver", *_between(told, "sent_at", "delivered_at", clock)),
-    ]
+    ways = ledger.hops_of(
+        sorted({n.id for chain in highest for n in ledger.notices_of_alert(chain)})
+    ).values()
     busiest = sorted(ledger.sent_by_hour(), key=lambda sent: (-sent.messages, sent.recipient, sent.hour_us))
     return Summary(
         readings,
         len(ledger.newest_findings(1_000_000)),
         dict(alerts),
         ledger.notice_counts(),
-        hops,
+        [(name, *_between(ways, first, second, clock)) for name, first, second in _HOPS],
         [(s.recipient, s.hour_us, s.messages, s.below_red) for s in busiest[:_MOST]],
     )
 
 
-def _between(notices: Collection[Notice], first: str, second: str, clock: PacedClock) -> tuple[float, float]:
+def _between(ways: Collection[Hops], first: str, second: str, clock: DemoClock) -> tuple[float, float]:
     waits = sorted(
-        clock.machine_s(to_micros(getattr(n, second))) - clock.machine_s(to_micros(getattr(n, first)))
-        for n in notices
-        if getattr(n, first) is not None and getattr(n, second) is not None
+        clock.machine_s(getattr(way, second)) - clock.machine_s(getattr(way, first))
+        for way in ways
+        if getattr(way, first) is not None and getattr(way, second) is not None
     )
     return (waits[len(waits) // 2], waits[int(len(waits) * 0.95)]) if waits else (0.0, 0.0)
-
-
-def _of_histogram(rate: float) -> tuple[float, float]:
-    """Median and 95 % as the bounds of their buckets, of which the last has none but the one before."""
-    samples = next(iter(metrics.decision_seconds.collect())).samples
-    buckets = [(float(s.labels["le"]), s.value) for s in samples if s.name.endswith("_bucket")]
-    finite, total = buckets[:-1], buckets[-1][1]
-    median, high = (
-        next((le for le, count in finite if count >= total * part), finite[-1][0]) for part in (0.5, 0.95)
-    )
-    return median / rate, high / rate
 
 
 def tables(summary: Summary) -> list[Table]:

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -61,12 +61,14 @@ class Server:
     name: ClassVar[str]
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
     start_timeout_s: ClassVar[float] = 30.0
+    stop_timeout_s: ClassVar[float] = 20.0
 
     def __init__(self) -> None:
         self.host = "127.0.0.1"
         self.port = spare_port()
         self.folder = Path(tempfile.mkdtemp(prefix=f"fenghuo-{self.name}-"))
         self.process: subprocess.Popen[bytes] | None = None
+        self.environment: Mapping[str, str] = {}  # beside this process's own
         self.run_as: str | None = None  # another user, for a server that refuses to run as root
 
     def command(self) -> Sequence[str]:
@@ -114,6 +116,7 @@ class Server:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                env=os.environ | self.environment,
                 preexec_fn=die_with_parent,  # noqa: PLW1509  (one system call, no lock)
                 process_group=0,  # Ctrl-C is for whoever started it, who then stops it in order
                 user=self.run_as,
@@ -147,7 +150,7 @@ class Server:
             return
         self.process.send_signal(how)
         try:
-            self.process.wait(timeout=20)
+            self.process.wait(timeout=self.stop_timeout_s)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -170,6 +173,7 @@ class Server:
             return self.start()
         except BaseException:
             self.kill()
+            shutil.rmtree(self.folder, ignore_errors=True)
             raise
 
     def __exit__(self, *_: object) -> None:

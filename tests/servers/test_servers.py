@@ -13,7 +13,8 @@ import psycopg
 import pytest
 import sqlalchemy
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from kafka import KafkaConsumer, KafkaProducer
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import KafkaAdminClient
 from kafka.errors import TopicAlreadyExistsError
 from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
@@ -22,10 +23,12 @@ from paho.mqtt.properties import Properties
 
 from tests.servers.base import Server, ServerMissing, program, refuse_or_skip
 from tests.servers.chromium import Chromium
+from tests.servers.fixtures import running
 from tests.servers.kafka import Kafka
 from tests.servers.mosquitto import Mosquitto
 from tests.servers.postgres import Postgres
 from tests.servers.prometheus import Prometheus
+from tests.servers.tansu import Tansu
 
 
 class Listener:
@@ -161,7 +164,7 @@ def consume(broker: Kafka, topic: str, group: str, count: int) -> list[bytes]:
     return values
 
 
-def produce(broker: Kafka, topic: str, values: list[bytes]) -> None:
+def produce(broker: Kafka | Tansu, topic: str, values: list[bytes]) -> None:
     producer = KafkaProducer(bootstrap_servers=broker.bootstrap, acks="all")
     sent = [producer.send(topic, value, key=b"k%d" % (number % 7)) for number, value in enumerate(values)]
     producer.flush(30)
@@ -209,6 +212,28 @@ async def test_kafka_serves_the_idempotent_producer_and_groups_of_aiokafka(kafka
                 heard += [record.value for record in records]
         await consumer.commit()
     assert sorted(map(int, heard)) == list(range(50))
+
+
+def test_tansu_hands_on_messages_and_forgets_them_at_its_end() -> None:
+    """What the demo without Java rests on, and why it proves no recovery."""
+    said = [b"a%d" % number for number in range(20)]
+    with running(Tansu) as broker:
+        admin = KafkaAdminClient(bootstrap_servers=broker.bootstrap)
+        admin.create_topics({"ours": {"num_partitions": 1, "replication_factor": 1}})
+        produce(broker, "ours", said)
+        reader = KafkaConsumer(bootstrap_servers=broker.bootstrap)
+        reader.assign([TopicPartition("ours", 0)])
+        reader.seek_to_beginning()
+        heard: list[bytes] = []
+        while len(heard) < len(said):
+            heard += [record.value for records in reader.poll(500).values() for record in records]
+        reader.close()
+        assert heard == said
+        admin.close()
+        broker.restart()
+        admin = KafkaAdminClient(bootstrap_servers=broker.bootstrap)
+        assert "ours" not in admin.list_topics()
+        admin.close()
 
 
 def test_prometheus_scrapes_and_answers(prometheus: Prometheus) -> None:
