@@ -38,10 +38,11 @@ class BufferInUse(PlainError):
 
 
 class Kept(NamedTuple):
-    """A record that waits: its place among those that wait, its area, its bytes."""
+    """A record that waits: its place among those that wait, its area, when it was taken, its bytes."""
 
     sequence: int
     area: str
+    at_us: Micros
     body: bytes
 
 
@@ -145,17 +146,23 @@ class DiskBuffer:
 
     def oldest(self, most: int, most_bytes: int) -> list[Kept]:
         """The records that have waited longest, at most so many and, but for the first, so many bytes."""
+        return self.after(0, most, most_bytes)
+
+    def after(self, sequence: int, most: int, most_bytes: int) -> list[Kept]:
+        """The records behind a place, in their order, bounded as in `oldest`."""
         with self._lock:
             rows = self._database.execute(
-                "SELECT sequence, area, body FROM records ORDER BY sequence LIMIT ?", (most,)
+                "SELECT sequence, area, at_us, body FROM records WHERE sequence > ? ORDER BY sequence LIMIT ?",
+                (sequence, most),
             )
             found: list[Kept] = []
             size = 0
             for row in rows:
-                size += len(row[2])
+                one = Kept(*row)
+                size += len(one.body)
                 if found and size > most_bytes:
                     break
-                found.append(Kept(*row))
+                found.append(one)
             rows.close()
         return found
 

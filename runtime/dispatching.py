@@ -42,6 +42,8 @@ class Dispatching:
         Names this dispatcher: the same over restarts, another for each that runs at the same time.
     append_acts
         Appends acts of the system to the log; None where this process has no way to it.
+    keeps_topics
+        Whether the broker's topics of alerts follow this ledger.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Dispatching:
         *,
         worker: str,
         append_acts: AppendActs | None = None,
+        keeps_topics: bool = True,
     ) -> None:
         settings = configuration.settings.channels
         addresses = configuration.addresses
@@ -73,7 +76,8 @@ class Dispatching:
                 channels[SmsChannel.name] = SmsChannel(settings.sms, secret, self._receive)
             if self._connection is not None:
                 channels[BroadcastChannel.name] = BroadcastChannel(self._connection, self._receive)
-                topics = AlertTopics(self._connection, configuration.bundle.areas)
+                if keeps_topics:
+                    topics = AlertTopics(self._connection, configuration.bundle.areas)
             secret = read_secret(settings.webhook.secret_file, SECRET_VARIABLE, environment) or ""
             if secret:
                 channels[WebhookChannel.name] = WebhookChannel(settings.webhook, secret)

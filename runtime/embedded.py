@@ -25,6 +25,7 @@ from runtime import metrics
 from runtime.acts import NOT_IN_THE_LOG, WAIT_S, association_of
 from runtime.association import PASSING_FAULTS, STOPPING_FAULTS, Association
 from runtime.clock import Clock
+from runtime.durable import Records
 from runtime.hops import TimedLedger, TimedLog, observe
 from runtime.intake import Intake
 from runtime.logstore import LogFull, LogStore
@@ -163,6 +164,17 @@ class EmbeddedEngine:
             )  # a repeat is judged once, and that may have been before we listened
         finally:
             self._waiting.pop(act.id, None)
+
+    def append(self, records: Records) -> None:
+        """Append records that another intake has packed.
+
+        Raises
+        ------
+        LogFull
+            Nothing was written.
+        """
+        self._timed.append(records)
+        self._logged.set()
 
     def append_acts(self, acts: Sequence[Act]) -> None:
         """Append acts of the system; nobody waits for their judgement.

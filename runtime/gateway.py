@@ -31,7 +31,7 @@ from runtime.diskbuffer import DiskBuffer
 from runtime.durable import Appending, Records
 from runtime.intake import Intake
 from runtime.kafkalog import ACKNOWLEDGED_S, KafkaLog
-from runtime.offline import OfflineLog
+from runtime.offline import OfflineLog, Warner
 from runtime.surroundings import mqtt_password
 from runtime.topics import make_topics
 from schemas.bundle import Bundle
@@ -85,7 +85,8 @@ class Gateway:
         if self._buffer is None:
             make_topics(",".join(access.bootstrap), security=access.security)
         else:
-            self.offline = OfflineLog(self.log, rejects, self._buffer, clock, _Kafka(access))
+            local = self._local_warnings(configuration, self._buffer, clock, environment, name)
+            self.offline = OfflineLog(self.log, rejects, self._buffer, clock, _Kafka(access), local)
         self._written = _LastWritten(self.offline or self.log, clock)
         self.intake = Intake(
             self._written,
@@ -104,6 +105,32 @@ class Gateway:
         if self.acknowledger is not None:
             self.intake.on_durable = self.acknowledger.note
         self._following = _Following(ledger, self._bundle, self.intake, self._buffer)
+
+    def _local_warnings(
+        self,
+        configuration: Configuration,
+        buffer: DiskBuffer,
+        clock: Clock,
+        environment: Mapping[str, str],
+        name: str | None,
+    ) -> Warner | None:
+        offline = configuration.settings.gateway.offline
+        if offline is None or not offline.local_warnings:
+            return None
+        # Here, so that a gateway that does not warn starts without the detectors.
+        from runtime.local import LocalWarnings
+
+        named = name or "gateway"
+        return LocalWarnings(
+            configuration,
+            lambda: self.intake.bundle,
+            self._ledger,
+            buffer,
+            clock,
+            environment,
+            folder=offline.folder / f"local-{named}",
+            name=named,
+        )
 
     def _mqtt_source(
         self, settings: Settings, environment: Mapping[str, str], name: str | None

@@ -128,6 +128,11 @@ class Intake:
         self.failure: str | None = None
         """What the intake has tripped over: it goes on, and what that hit stays unacknowledged."""
 
+    @property
+    def bundle(self) -> Bundle:
+        """By which is decoded just now."""
+        return self._admission.bundle
+
     def start(self) -> None:
         """Begin to take arrivals."""
         self._thread.start()
@@ -383,8 +388,7 @@ class Intake:
         now = self._clock.now_us()
         ticks: list[tuple[str, Micros, Record]] = []
         for area in self._admission.bundle.associations:
-            due = self._due(area)
-            # The pipeline lags the log a little: one tick a due is enough.
+            due = self._due(area)  # the pipeline lags the log a little: one tick a due is enough
             if due is not None and due <= now and self._ticked.get(area) != due:
                 self._ticked[area] = due
                 ticks.append((area, now, Tick(now)))

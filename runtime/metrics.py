@@ -106,6 +106,9 @@ hop_seconds = Histogram(
 gateway_cut_off = Gauge(
     "fenghuo_gateway_cut_off", "Gateway: 1 while Kafka does not answer and the disk takes what comes."
 )
+gateway_local_warnings = Gauge(
+    "fenghuo_gateway_local_warnings", "Gateway: 1 while it is cut off and tells people by itself."
+)
 gateway_waiting = Gauge("fenghuo_gateway_waiting", "Gateway: records on its disk that wait for Kafka.")
 gateway_waiting_bytes = Gauge(
     "fenghuo_gateway_waiting_bytes", "Gateway: about how many bytes wait on its disk."

@@ -42,6 +42,26 @@ class Reachable(Protocol):
         ...
 
 
+class Warner(Protocol):
+    """Who warns while the cut lasts."""
+
+    def begin(self) -> None:
+        """Begin, or go on."""
+        ...
+
+    def wake(self) -> None:
+        """Something more was taken."""
+        ...
+
+    def hand_over(self) -> None:
+        """End, and have the deployment know who was told; before anything of the cut enters the log."""
+        ...
+
+    def stop(self) -> None:
+        """End with the process."""
+        ...
+
+
 class OfflineLog:
     """The log where Kafka answers, else the disk.
 
@@ -51,6 +71,8 @@ class OfflineLog:
         Where rejects go.
     kafka
         Looked at before what waits is brought there.
+    local
+        Warns while the cut lasts; None where nobody does.
     """
 
     def __init__(
@@ -60,12 +82,14 @@ class OfflineLog:
         buffer: DiskBuffer,
         clock: Clock,
         kafka: Reachable,
+        local: Warner | None = None,
     ) -> None:
         self._log = log
         self._rejects = rejects
         self._buffer = buffer
         self._clock = clock
         self._kafka = kafka
+        self._local = local
         self._deciding = threading.Lock()
         self._cut_off_because: str | None = None
         self._since_s = 0.0
@@ -94,6 +118,8 @@ class OfflineLog:
         """End; what waits stays on the disk."""
         self._stopping.set()
         self._thread.join()
+        if self._local is not None:
+            self._local.stop()
 
     def cut_off(self, reason: str) -> None:
         """From now on the disk takes what comes, until all of it is in the log."""
@@ -162,6 +188,8 @@ class OfflineLog:
             if worth:
                 self._guarded(lambda: self._buffer.keep(worth))
         self._measure()
+        if self._local is not None:
+            self._local.wake()
         return True
 
     @staticmethod
@@ -182,8 +210,12 @@ class OfflineLog:
             try:
                 if self._kafka.answers():
                     self._kafka.prepare()
+                    if self._local is not None:
+                        self._local.hand_over()
                     self._drain()
                     self._drain_rejects()
+                elif self._local is not None and self._cut_off_because is not None:
+                    self._local.begin()
             except Exception as error:  # noqa: BLE001 - what waits is safe; without this thread it would wait for ever
                 metrics.log.warning("offline.still reason=%s", plain(error))
         self._measure()

@@ -19,6 +19,7 @@ from alerting.ledger.composed import notices_of
 from alerting.ledger.queue import being_sent, blocked, covered, enqueue, leave
 from alerting.ledger.rows import chunks, content, insert_new
 from alerting.ledger.states import ALLOWED, MAY_HAVE_REACHED, Step, move, move_all, state_of
+from alerting.ledger.told import heard
 from schemas.notice import Notice, NoticeState, Receipt
 from schemas.times import Micros, to_micros
 
@@ -75,7 +76,8 @@ def claim_due(
 ) -> list[Claim]:
     """Claim up to `limit` notices, the highest level first, then by when they became due.
 
-    What has expired on the way, or became pointless, is settled here and not returned.
+    What has expired on the way, became pointless, or was told by a gateway that was cut off, is settled here and not
+    returned.
     """
     claimed: dict[str, tuple[int, bool]] = {}
     while len(claimed) < limit:
@@ -84,6 +86,7 @@ def claim_due(
             break
         pointless = covered(connection, [row.notice for row in rows])
         pointless |= {row.notice for row in rows if row.cancel and _nobody_saw(connection, row.notice)}
+        known = heard(connection, [row.notice for row in rows], [row.recipient for row in rows])
         states = dict.fromkeys((row.notice for row in rows), NoticeState.DUE)
         steps: list[Step] = []
         taken: list[str] = []
@@ -91,6 +94,11 @@ def claim_due(
             if row.expires_us <= now_us or row.notice in pointless:
                 state = NoticeState.EXPIRED if row.expires_us <= now_us else NoticeState.SUPERSEDED
                 steps.append(Step(row.notice, state, now_us))
+                leave(connection, row.notice)
+                continue
+            if row.attempt == 0 and (told := known.get(row.notice)) is not None:
+                words = f"told by gateway {told.gateway}, which was cut off"
+                steps.append(Step(row.notice, NoticeState.SENT, told.at_us, 0, told.gateway, words))
                 leave(connection, row.notice)
                 continue
             attempt = row.attempt + 1
@@ -240,7 +248,9 @@ def add_receipt(connection: Connection, receipt: Receipt, reference: str = "") -
 
 def _ready(machine_us: Micros, limit: int, channels: Collection[str] | None) -> Select[Any]:
     statement = (
-        select(_L.c.notice, _L.c.expires_us, _L.c.attempt, _L.c.resend, tables.notices.c.cancel)
+        select(
+            _L.c.notice, _L.c.recipient, _L.c.expires_us, _L.c.attempt, _L.c.resend, tables.notices.c.cancel
+        )
         .join(tables.notices, tables.notices.c.id == _L.c.notice)
         .where(_L.c.worker.is_(None), _L.c.ready_us <= machine_us, ~blocked())
         .order_by(_L.c.priority.desc(), _L.c.first_due_us, _L.c.sequence)

@@ -19,7 +19,7 @@ _WORDS = {"S": "SELECT", "I": "INSERT", "U": "UPDATE", "D": "DELETE"}
 
 PRIVILEGES: Mapping[str, Mapping[str, str]] = {
     "configure": {"bundles": "SI", "configurations": "SI"},
-    "gateway": {"bundles": "S", "configurations": "S", "rejects": "SI"},
+    "gateway": {"bundles": "S", "configurations": "S", "rejects": "SI", "told_locally": "SI"},
     "worker": {
         **dict.fromkeys(("findings", "alerts", "releases", "acts", "notices"), "SI"),
         **dict.fromkeys(("notice_alerts", "notice_decisions", "notice_states", "bundles"), "SI"),
@@ -31,6 +31,7 @@ PRIVILEGES: Mapping[str, Mapping[str, str]] = {
     "dispatch": {
         **dict.fromkeys(("alerts", "releases", "acts", "findings", "bundles", "configurations"), "S"),
         **dict.fromkeys(("notices", "notice_alerts", "notice_decisions", "decision_times"), "S"),
+        "told_locally": "S",
         **dict.fromkeys(("notice_states", "receipts", "channel_references"), "SI"),
         **dict.fromkeys(("leases", "owed_acts"), "SIUD"),
     },

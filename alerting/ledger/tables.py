@@ -243,6 +243,22 @@ configurations = Table(
 )
 """Which configurations the logs were told to follow, in that order; the newest is in force."""
 
+told_locally = Table(
+    "told_locally",
+    metadata,
+    Column("gateway", String, primary_key=True),
+    Column("began_us", _MICROS, primary_key=True, autoincrement=False),
+    Column("recipient", String, primary_key=True),
+    Column("channel", String, primary_key=True),
+    Column("hazard", String, primary_key=True),
+    Column("area", String, primary_key=True),
+    Column("level", Integer, primary_key=True, autoincrement=False),
+    Column("until_us", _MICROS, nullable=False),
+    Column("at_us", _MICROS, nullable=False),
+    Index(None, "recipient"),
+)
+"""What gateways that were cut off told people by themselves; level 0: that it is over."""
+
 checkpoint_rows = Table(
     "checkpoint_rows",
     metadata,

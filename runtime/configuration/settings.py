@@ -129,6 +129,8 @@ class OfflineSettings(_Section):
     """How much may wait; above it nothing more is taken, and what is oldest stays."""
     after_s: float = Field(10.0, gt=0)
     """How long Kafka may leave something unanswered before the disk takes it."""
+    local_warnings: bool = False
+    """Run the pipelines over what comes while it is cut off, and tell people by this machine's own channels."""
 
 
 class GatewaySettings(_Section):

@@ -17,17 +17,21 @@ import httpx
 import paho.mqtt.client as mqtt
 import pytest
 from kafka import KafkaConsumer, TopicPartition
+from paho.mqtt import publish as mqtt_publish
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from alerting.ledger import Ledger
 from runtime.clock import MachineClock
 from runtime.configuration.loading import load
 from runtime.configure import configure
+from runtime.receivers.webhook import WebhookReceiver
 from runtime.topics import LOG, PARTITIONS, partition_of
+from schemas.alert import Alert
 from schemas.log import decode_record
+from schemas.notice import NoticeState
 from schemas.packet import Packet
-from tests.runtime.running import until
-from tests.runtime.valley import CITY, write_valley
+from tests.runtime.running import WEBHOOK_SECRET, until
+from tests.runtime.valley import CITY, failing_slope, write_valley
 from tests.servers.base import die_with_parent, spare_port
 from tests.servers.fixtures import running
 from tests.servers.kafka import Kafka
@@ -83,22 +87,24 @@ class Sensors:
 
 
 class Running:
-    """A gateway process."""
+    """One of our processes with a health page."""
 
-    def __init__(self, place: Path) -> None:
+    def __init__(self, place: Path, command: str = "gateway", *more: str) -> None:
         self.health = f"127.0.0.1:{spare_port()}"
-        words = ["gateway", "--config", str(place), "--name", "edge", "--health", self.health]
+        named = () if command == "worker" else ("--name", "edge")
+        words = [command, "--config", str(place), *named, "--health", self.health, *more]
         self.said: list[str] = []
         self.process = subprocess.Popen(
             [sys.executable, "-m", "runtime.cli", *words],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env=os.environ | {"PYTHONPATH": ".", "PYTHONUNBUFFERED": "1"},
+            env=os.environ
+            | {"PYTHONPATH": ".", "PYTHONUNBUFFERED": "1", "FENGHUO_WEBHOOK_SECRET": WEBHOOK_SECRET},
             preexec_fn=die_with_parent,  # noqa: PLW1509  (one system call, no lock)
         )
         threading.Thread(target=self._listen, daemon=True).start()
-        until("the gateway", lambda: any("gateway ready" in line for line in self.said), 60)
+        until(command, lambda: any(f"{command} ready" in line for line in self.said), 90)
 
     def _listen(self) -> None:
         assert self.process.stdout is not None
@@ -198,3 +204,92 @@ def test_what_was_acknowledged_is_in_the_log_when_kafka_is_back(
         if gateway.process.poll() is None:
             gateway.end(signal.SIGKILL)
         print("".join(gateway.said))
+
+
+def publish(mosquitto: Mosquitto, number: int) -> None:
+    """A slope's readings that fail by now."""
+    messages: list[Any] = [
+        {"topic": f"readings/landslide/LS-{number}", "payload": json.dumps(reading), "qos": 1}
+        for reading in failing_slope(number, datetime.now(UTC).replace(microsecond=0))
+    ]
+    mqtt_publish.multiple(messages, mosquitto.host, mosquitto.port, protocol=MQTTProtocolVersion.MQTTv5)
+
+
+def test_local_notices_are_not_sent_again_and_what_comes_later_is(
+    servers: tuple[Kafka, Mosquitto], tmp_path: Path
+) -> None:
+    kafka, mosquitto = servers
+    receiver = WebhookReceiver(WEBHOOK_SECRET)
+    receiver.start()
+    settings = {
+        "status": "exercise",
+        "brokers": {
+            "kafka": {"bootstrap": [kafka.bootstrap]},
+            "mqtt": {"host": mosquitto.host, "port": mosquitto.port},
+        },
+        "database": {"folder": str(tmp_path)},
+        "gateway": {"offline": {"folder": str(tmp_path / "edge"), "after_s": 2.0, "local_warnings": True}},
+        "channels": {"webhook": {"exercise_receiver": receiver.url}},
+    }
+    place = write_valley(tmp_path / "config", 6, settings)
+    shared = Ledger.open(str(tmp_path / "state.db"))
+    configure(load(place), shared, MachineClock())
+    running_now = [Running(place, "worker"), Running(place, "dispatch")]
+    gateway = Running(place)
+
+    def heard(number: int) -> list[tuple[str, str, str]]:
+        """Who was told of a slope's village by webhook, and by which id, in order."""
+        village = f"第{number}村"
+        return [
+            (one["recipient"], one["text"], one["id"])
+            for one in list(receiver.notices)
+            if village in one["text"]
+        ]
+
+    try:
+        kafka.kill()
+        publish(mosquitto, 1)
+        until("the gateway to tell people", lambda: len(heard(1)) >= 2, 120)
+        assert gateway.metric("fenghuo_gateway_local_warnings") == 1
+        assert shared.newest_alerts(10) == []
+        gateway.end(signal.SIGKILL)  # the next process goes on, and tells nobody again
+        gateway = Running(place)
+        until("it to warn again", lambda: gateway.metric("fenghuo_gateway_local_warnings") == 1, 60)
+        locally = heard(1)
+        kafka.start()
+        until("all to be in the log", lambda: gateway.metric("fenghuo_gateway_cut_off") == 0, 120)
+        assert gateway.metric("fenghuo_gateway_local_warnings") == 0
+        until("the worker's alert", lambda: landslides(shared), 120)
+        (alert,) = landslides(shared)
+        assert alert.level == 4
+        until("the shared notices to be settled", lambda: settled(shared, alert.id), 60)
+        told = [one for one in shared.notices_of_alert(alert.id) if one.channel == "webhook"]
+        assert {(one.recipient, one.state.value, one.error) for one in told} == {
+            (recipient, "sent", "told by gateway edge, which was cut off") for recipient, _, _ in locally
+        }
+        publish(mosquitto, 4)
+        until("who is told of what comes later", lambda: len(heard(4)) >= len(locally), 120)
+        ours = {one.id for one in shared.notices_in(NoticeState.DELIVERED, 100)}
+        assert {id for _, _, id in heard(4)} <= ours | {
+            one.id for one in shared.notices_in(NoticeState.SENT, 100)
+        }
+        assert heard(1) == locally, "nobody was told twice"
+        assert not (tmp_path / "edge" / "local-edge").exists()
+    finally:
+        for one in (gateway, *running_now):
+            if one.process.poll() is None:
+                one.end(signal.SIGTERM)
+            print("".join(one.said))
+        receiver.stop()
+        shared.close()
+
+
+def landslides(ledger: Ledger) -> list[Alert]:
+    """The landslides in force."""
+    return [alert for alert in ledger.alerts_in_force() if alert.hazard == "landslide"]
+
+
+def settled(ledger: Ledger, alert: str) -> bool:
+    """Whether no webhook's notice of an alert waits any more."""
+    notices = [one for one in ledger.notices_of_alert(alert) if one.channel == "webhook"]
+    return bool(notices) and all(one.state not in {NoticeState.DUE, NoticeState.SENDING} for one in notices)
