@@ -210,7 +210,10 @@ class Lifecycle:
 
     def _sick_since_us(self, station: str) -> Micros | None:
         chain = self.newest((Hazard.STATION, "", Origin.DETECTOR, self.bundle.status, station))
-        since = list(self._sick[station].since_us.values()) if station in self._sick else []
+        since: list[Micros] = []
+        # A station that has moved into our area since is spoken of here, and no longer elsewhere.
+        if station in self._sick and self.bundle.home_of(station) != self.bundle.association:
+            since += self._sick[station].since_us.values()
         if chain is not None:
             since += [_since_us(s) for s in chain.standing.values() if _is_without_data(s)]
         return min(since, default=None)
