@@ -17,6 +17,7 @@ from typing import Protocol
 from alerting.ledger import Ledger
 from runtime.logfile import SUFFIX, LogFileWriter
 from runtime.logstore import StoredLog
+from schemas.bundle import Bundle
 from schemas.errors import PlainError
 
 
@@ -40,7 +41,7 @@ class LogSource(Protocol):
         ...
 
     def dead(self, area: str) -> Mapping[int, str]:
-        """Positions of records that the engine passed over, with its reasons."""
+        """Positions of records that the engine has passed over by now, with its reasons."""
         ...
 
     def close(self) -> None:
@@ -99,17 +100,17 @@ def export(
     areas: Sequence[str],
     out: Path,
     *,
-    fallback: str,
+    fallback: Bundle,
     on_records: Callable[[int], None] = lambda _: None,
 ) -> list[Exported]:
-    """Write the logs of some areas, or of none where something fails.
+    """Write the logs of some areas; a file is there whole or not at all.
 
     Parameters
     ----------
     out
         A folder, made where it is missing, for one `<area>.fhlog` each; or, for one area, a file of that suffix.
     fallback
-        Hash of the configuration that holds where a log names none.
+        The configuration that holds where a log names none.
     on_records
         Told how many records have been read since it was last told.
 
@@ -118,7 +119,13 @@ def export(
     NothingToExport
         An area has no log here, or `out` is one file for several areas.
     """
+
+    def find(identity: str) -> bytes:
+        return fallback.canonical if identity == fallback.hash else ledger.load_bundle(identity)
+
     paths = _paths(areas, out)
+    # Before anything is asked about dead records: what a checkpoint includes has been buried by then.
+    decided = {area: ledger.checkpoint_position(area) for area in areas}
     with ExitStack() as undone:
         writers = {}
         for area, path in paths.items():
@@ -127,8 +134,8 @@ def export(
                 area,
                 whole=source.is_whole(area),
                 source=source.name,
-                bundles=ledger.load_bundle,
-                fallback=fallback,
+                bundles=find,
+                fallback=fallback.hash,
             )
             undone.callback(writer.discard)
             writers[area] = writer
@@ -138,9 +145,7 @@ def export(
             on_records(1)
         exported = []
         for area, writer in writers.items():
-            # The checkpoint first: what it includes has been buried by then, and not the other way round.
-            decided = ledger.checkpoint_position(area)
-            writer.finish(source.dead(area), decided)
+            writer.finish(source.dead(area), decided[area])
             exported.append(
                 Exported(
                     writer.path,

@@ -13,6 +13,7 @@ import itertools
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -213,8 +214,7 @@ class StoredLog:
         if not path.exists():
             raise LogUnreadable(f"{path} is not there: no engine has run on this configuration's data yet")
         try:
-            self._connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=10)
-            self._connection.isolation_level = None
+            self._connection = self._connect()
             # The view that the first question takes holds for all that follow.
             self._connection.execute("BEGIN")
             self.ends: dict[str, int] = dict(self._rows("SELECT area, position FROM ends"))
@@ -231,12 +231,22 @@ class StoredLog:
         return self._rows("SELECT position, body FROM records WHERE area = ? ORDER BY position", area)
 
     def dead(self, area: str) -> dict[int, str]:
-        """Positions of an area's dead records, with the reasons."""
-        return dict(self._rows("SELECT position, reason FROM dead WHERE area = ?", area))
+        """Positions of the records of an area that are dead by now, with the reasons."""
+        try:
+            with closing(self._connect()) as connection:
+                rows = connection.execute("SELECT position, reason FROM dead WHERE area = ?", (area,))
+                return dict(rows.fetchall())
+        except sqlite3.Error as error:
+            raise self._unreadable(error) from error
 
     def close(self) -> None:
         """Let go of the view."""
         self._connection.close()
+
+    def _connect(self) -> sqlite3.Connection:
+        return sqlite3.connect(
+            f"{self.path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=10
+        )
 
     def _rows(self, question: str, *values: str) -> Iterator[Any]:
         try:

@@ -70,9 +70,7 @@ def export(folder: Path, data: Path | None, areas: tuple[str, ...], out: Path) -
         closing(_ledger(configuration, data)) as ledger,
         _bar("export", source.total, MofNCompleteColumn()) as advance,
     ):
-        exported = write_out(
-            source, ledger, chosen, out, fallback=configuration.bundle.hash, on_records=advance
-        )
+        exported = write_out(source, ledger, chosen, out, fallback=configuration.bundle, on_records=advance)
     for one in exported:
         click.echo(_line(one))
     for one in exported:

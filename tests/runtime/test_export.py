@@ -375,7 +375,7 @@ def test_a_long_log_needs_no_more_memory_than_a_short_one(tmp_path: Path, day: D
                 ledger,
                 [CITY],
                 folder / "x.fhlog",
-                fallback=bundle.hash,
+                fallback=bundle,
             )
             most = tracemalloc.get_traced_memory()[1]
             tracemalloc.stop()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.logstore import LogFull, LogStore
+from runtime.logstore import LogFull, LogStore, LogUnreadable, StoredLog
 from schemas.log import Tick
 
 CITY, OTHER = "5119", "5120"
@@ -97,3 +97,29 @@ def test_what_was_appended_survives_kill_9(tmp_path: Path) -> None:
     assert len(records) >= acknowledged
     assert [record.record for record in records] == [Tick(n) for n in range(len(records))]
     log.close()
+
+
+def test_a_view_of_the_log_is_moved_by_no_writing_and_no_pruning(tmp_path: Path) -> None:
+    log = LogStore(tmp_path / "log.db")
+    log.append([(CITY, n, Tick(n)) for n in range(1, 11)])
+    view = StoredLog(tmp_path / "log.db")
+    bodies = view.bodies(CITY)
+    seen = [next(bodies)[0]]
+    log.append([(CITY, 11, Tick(11))])
+    assert log.prune({CITY: 8}, older_than=100) == 8
+    log.bury(CITY, 4, "no record")
+    seen += [position for position, _ in bodies]
+    assert seen == list(range(1, 11))
+    assert (view.ends, view.first(CITY)) == ({CITY: 10}, 1)
+    assert view.dead(CITY) == {4: "no record"}  # what is dead is asked anew
+    view.close()
+    assert StoredLog(tmp_path / "log.db").first(CITY) == 9
+    log.close()
+
+
+def test_what_is_no_log_is_said(tmp_path: Path) -> None:
+    with pytest.raises(LogUnreadable, match="is not there: no engine has run"):
+        StoredLog(tmp_path / "log.db")
+    (tmp_path / "other.db").write_text("no database" * 1000)
+    with pytest.raises(LogUnreadable, match=r"other\.db cannot be read"):
+        StoredLog(tmp_path / "other.db")
