@@ -34,7 +34,8 @@ class Running:
     """A worker as a process of its own, with its health on a port."""
 
     def __init__(self, place: Place, command: tuple[str, ...] = ("-m", "runtime.cli")) -> None:
-        self.url = f"http://127.0.0.1:{(port := spare_port())}"
+        self.port = port = spare_port()
+        self.url = f"http://127.0.0.1:{port}"
         words = [*command, "worker", "--config", str(place.worker_config), "--health", f"127.0.0.1:{port}"]
         self.said_in = place.folder / f"worker-{port}.txt"
         with self.said_in.open("wb") as said:
@@ -64,6 +65,19 @@ class Running:
 
     def said(self) -> str:
         return self.said_in.read_text(errors="replace")
+
+    def listens_on(self) -> set[tuple[str, int]]:
+        """Addresses and ports of the process's own listening sockets, as the kernel has them."""
+        folder = Path(f"/proc/{self.process.pid}")
+        own = {os.readlink(one) for one in (folder / "fd").iterdir() if one.exists() or one.is_symlink()}
+        found = set()
+        for table in ("tcp", "tcp6"):
+            for line in (folder / "net" / table).read_text().splitlines()[1:]:
+                words = line.split()
+                if words[3] == "0A" and f"socket:[{words[9]}]" in own:
+                    address, _, port = words[1].partition(":")
+                    found.add((address, int(port, 16)))
+        return found
 
     def ready(self) -> bool:
         return self.faults() == []
@@ -98,6 +112,8 @@ def test_it_is_ready_once_recovered_and_leaves_nothing_behind_when_it_ends(
         # Ready means that the warning is there, not only that a process runs.
         assert [a.level for a in place.ledger.alerts_in_force() if a.hazard == "landslide"] == [4]
         assert any("has not let it in" in one for one in seen)
+        # Nothing of Faust's own web server: health alone, on loopback (0100007F is 127.0.0.1).
+        assert worker.listens_on() == {("0100007F", worker.port)}
         number = partition_of(CITY, PARTITIONS)
         assert (worker.metric("recovery_seconds") or 0) > 0
         assert worker.metric("partitions_recovering") == 0
