@@ -7,6 +7,7 @@ Source  EXACT, rule 13
 
 from __future__ import annotations
 
+import functools
 import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,12 +21,13 @@ from schemas.stage import UnknownState
 PARTS = 64
 BLOCKS_FROM = 4096
 """Below so many stations a row is a station's."""
+_KEPT = 8 * PARTS
 _BLOCK = "*"
 """Stands in the key of a part's row; no station id begins with it."""
 
 
 class Parts:
-    """Stations in parts by a hash of their ids, which holds whatever the configuration.
+    """Stations in parts by a hash of their ids, which holds whatever the configuration; `parts_of` makes them.
 
     Attributes
     ----------
@@ -33,23 +35,43 @@ class Parts:
         By place, its part, (n,).
     members
         By part, the places in it, ascending.
+    place_of
+        Places by id.
     """
 
-    def __init__(self, ids: Sequence[str]) -> None:
-        self._ids = tuple(ids)
-        self.of = np.array([zlib.crc32(i.encode()) % PARTS for i in ids], dtype=np.intp)
+    def __init__(self, ids: tuple[str, ...]) -> None:
+        self._ids = ids
+        self.place_of = {station: place for place, station in enumerate(ids)}
+        self.of = np.array([zlib.crc32(i.encode()) % PARTS for i in ids], dtype=np.uint8)
         self.members = [np.flatnonzero(self.of == part) for part in range(PARTS)]
         self._names: dict[tuple[int, bytes], msgspec.Raw] = {}
+        self._places: dict[bytes, NDArray[np.intp]] = {}
 
     def names(self, part: int, chosen: NDArray[np.bool_]) -> msgspec.Raw:
         """Ids of the chosen members of a part, encoded; nearly always the same ones are chosen, so they are kept."""
         key = (part, np.packbits(chosen).tobytes())
         if key not in self._names:
-            if len(self._names) >= 4 * PARTS:
+            if len(self._names) >= _KEPT:
                 self._names.clear()
             ids = [self._ids[place] for place in self.members[part][chosen].tolist()]
             self._names[key] = msgspec.Raw(msgspec.msgpack.encode(ids))
         return self._names[key]
+
+    def places(self, names: msgspec.Raw) -> NDArray[np.intp]:
+        """Places of what `names` encoded, maybe for another configuration; -1 for stations that are gone."""
+        key = bytes(names)
+        if key not in self._places:
+            if len(self._places) >= _KEPT:
+                self._places.clear()
+            ids = msgspec.msgpack.decode(key, type=list[str])
+            self._places[key] = np.array([self.place_of.get(i, -1) for i in ids], dtype=np.intp)
+        return self._places[key]
+
+
+@functools.lru_cache(maxsize=8)
+def parts_of(ids: tuple[str, ...]) -> Parts:
+    """The parts of some stations; several stages keep rows of the same ones, and it takes a while for very many."""
+    return Parts(ids)
 
 
 class StationRows:
@@ -84,7 +106,7 @@ class StationRows:
         self._present = np.zeros(len(ids), dtype=bool)
         self._dirty = np.zeros(len(ids), dtype=bool)
         self._handed = np.zeros(len(ids), dtype=bool)
-        self._parts = Parts(ids) if len(ids) >= BLOCKS_FROM else None
+        self._parts = parts_of(self.ids) if len(ids) >= BLOCKS_FROM else None
 
     def touch(self, places: NDArray[np.intp] | int) -> None:
         """These rows changed."""
@@ -107,7 +129,8 @@ class StationRows:
 
     def restore(self, state: Mapping[str, bytes]) -> None:
         """Take up rows; keys of stations that are gone are ignored."""
-        place_of = {station: place for place, station in enumerate(self.ids)}
+        parts = parts_of(self.ids)
+        place_of = parts.place_of
         head, block = len(self._head), f"{self._head}{_BLOCK}"
         blocks = []
         for key, value in state.items():
@@ -123,8 +146,8 @@ class StationRows:
                 self._present[place] = True
         for value in blocks:
             check_version(self.name, value, self.version)
-            names, rows = msgspec.msgpack.decode(memoryview(value)[1:], type=tuple[list[str], bytes])
-            places = np.array([place_of.get(name, -1) for name in names], dtype=np.intp)
+            names, rows = msgspec.msgpack.decode(memoryview(value)[1:], type=tuple[msgspec.Raw, bytes])
+            places = parts.places(names)
             known = places >= 0
             self.array[places[known]] = np.frombuffer(rows, dtype=self.array.dtype)[known]
             self._present[places[known]] = True
@@ -177,4 +200,6 @@ def check_version(name: str, value: bytes, version: int) -> None:
     """
     found = value[0] if value else None
     if found != version:
-        raise UnknownState(f"{name}: state of version {found}, this release reads {version}; start the release that wrote it")
+        raise UnknownState(
+            f"{name}: state of version {found}, this release reads {version}; start the release that wrote it"
+        )

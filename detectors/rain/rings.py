@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.rows import PARTS, Parts, check_version
+from schemas.rows import PARTS, check_version, parts_of
 from schemas.times import HOUR, Micros
 
 HOURS_KEPT = 72 + 24 + 2
@@ -52,12 +52,12 @@ class Rings:
 
     def __init__(self, name: str, version: int, ids: Sequence[str], newest: NDArray[np.int64]) -> None:
         self._name, self._version = name, version
-        self._ids = tuple(ids)
+        self._n = len(ids)
         self._newest = newest
         self._um = np.zeros((HOURS_KEPT, len(ids), 60), dtype=np.int32)
         self._marks = np.zeros((HOURS_KEPT, len(ids), 60), dtype=np.uint8)
         self.um, self.marks = self._um.reshape(-1), self._marks.reshape(-1)
-        self._parts = Parts(ids)
+        self._parts = parts_of(tuple(ids))
         # By hour, which parts have a row, which changed since they were last handed out, which are handed out.
         self._present: dict[int, NDArray[np.bool_]] = {}
         self._dirty: dict[int, NDArray[np.bool_]] = {}
@@ -67,7 +67,7 @@ class Rings:
     def at(self, places: NDArray[np.intp] | int, buckets: NDArray[np.int64]) -> NDArray[np.int64]:
         """Where buckets of gauges lie in the rings laid flat; both of one shape, or of shapes that broadcast."""
         hour = buckets // 60
-        at: NDArray[np.int64] = (hour % HOURS_KEPT * len(self._ids) + places) * 60 + (buckets - hour * 60)
+        at: NDArray[np.int64] = (hour % HOURS_KEPT * self._n + places) * 60 + (buckets - hour * 60)
         return at
 
     def um_of(self, place: int, first: int, last: int) -> NDArray[np.int64]:
@@ -146,8 +146,6 @@ class Rings:
 
     def restore(self, state: Mapping[str, bytes]) -> None:
         """Take up rows of hours; each gauge's newest bucket must be known."""
-        place_of = {station: place for place, station in enumerate(self._ids)}
-        known: dict[bytes, NDArray[np.intp]] = {}
         for key, value in state.items():
             if not key.startswith("hour="):
                 continue
@@ -155,12 +153,7 @@ class Rings:
             check_version(self._name, value, self._version)
             self._present.setdefault(int(hour), np.zeros(PARTS, dtype=bool))[int(part, 16)] = True
             names, marks, wet, um = msgspec.msgpack.decode(memoryview(value)[1:], type=_HourRow)
-            # The same gauges hour by hour: their names are looked up once.
-            raw = bytes(names)
-            if raw not in known:
-                ids = msgspec.msgpack.decode(raw, type=list[str])
-                known[raw] = np.array([place_of.get(station, -1) for station in ids], dtype=np.intp)
-            places = known[raw]
+            places = self._parts.places(names)
             full = np.zeros((len(places), 60), dtype=np.int32)
             full[np.frombuffer(wet, dtype="<i4")] = np.frombuffer(um, dtype="<i4").reshape(-1, 60)
             here = places >= 0

@@ -15,13 +15,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.rows import PARTS, Parts, check_version
+from schemas.rows import PARTS, check_version, parts_of
 from schemas.times import HOUR, Micros
 
 _Column = tuple[int, str, bytes]
 _FEW = 4
 """So many stations are sought faster one after the other."""
-_HourRow = tuple[list[str], _Column, _Column, list[_Column]]
+_HourRow = tuple[msgspec.Raw, _Column, _Column, list[_Column]]
 
 
 class _Hour:
@@ -88,12 +88,12 @@ class History:
         self._width = width
         self._horizon_us = horizon_us
         self._hours: dict[int, _Hour] = {}
-        self._parts = Parts(ids)
-        # Stations in order of their parts: the rank of each by place, and the first rank of each part.
-        ranked = np.concatenate(self._parts.members)
-        self._rank = np.empty(len(ids), dtype=np.int32)
-        self._rank[ranked] = np.arange(len(ids), dtype=np.int32)
-        self._first_rank = np.cumsum([0, *(len(members) for members in self._parts.members)]).astype(np.int32)
+        self._parts = parts_of(self._ids)
+        # By place, its place among the members of its part; sorted in no time where it is of 16 bits.
+        sizes = max(len(members) for members in self._parts.members)
+        self._within = np.zeros(len(ids), dtype=np.uint16 if sizes <= 2**16 else np.int64)
+        for members in self._parts.members:
+            self._within[members] = np.arange(len(members))
         self._present: dict[int, NDArray[np.bool_]] = {}
         self._dirty: dict[int, NDArray[np.bool_]] = {}
         self._handed: dict[int, NDArray[np.bool_]] = {}
@@ -192,18 +192,16 @@ class History:
 
     def restore(self, state: Mapping[str, bytes]) -> None:
         """Take up rows; entries of stations that are gone are left out."""
-        place_of = {station: place for place, station in enumerate(self._ids)}
         for key, value in state.items():
             if not key.startswith(f"{self._head}/"):
                 continue
             check_version(self._name, value, self._version)
             hour = int(key.split("/")[1])
             names, place, time, contents = msgspec.msgpack.decode(memoryview(value)[1:], type=_HourRow)
-            places = np.array([place_of.get(name, -1) for name in names], dtype=np.intp)
-            rows = places[_unpacked(place)]
+            rows = self._parts.places(names)[_unpacked(place)]
             known = rows >= 0
             content = np.stack([_unpacked(column) for column in contents], axis=1)
-            self.add(rows[known], _unpacked(time)[known], content[known])
+            self.add(rows[known], hour * HOUR + _unpacked(time)[known], content[known])
             self._present.setdefault(hour, np.zeros(PARTS, dtype=bool))[int(key.split("/")[2], 16)] = True
             self._hours.setdefault(hour, _Hour(hour, self._width))
         self._dirty.clear()
@@ -216,27 +214,26 @@ class History:
         if not parts.any():
             return {}
         entries = self._hours[hour]
-        place = entries.place[: entries.n]
-        # By station and then as they came, so that the bytes do not depend on how stations were mixed.
-        order = np.argsort(self._rank[place], kind="stable")
-        edges = np.searchsorted(self._rank[place[order]], self._first_rank).tolist()
+        part_of = self._parts.of[entries.place[: entries.n]]
+        order = np.argsort(part_of, kind="stable")
+        edges = np.cumsum(np.bincount(part_of, minlength=PARTS))
         rows = {}
         for key, part in zip(self._keys(hour, parts), np.flatnonzero(parts).tolist(), strict=True):
-            at = order[edges[part] : edges[part + 1]]
-            rows[key] = self._row(part, place[at], entries.time_us(at), entries.content[at].astype(np.int64))
+            rows[key] = self._row(part, entries, order[edges[part - 1] if part else 0 : edges[part]])
         return rows
 
-    def _row(
-        self, part: int, place: NDArray[np.int32], time_us: NDArray[np.int64], content: NDArray[np.int64]
-    ) -> bytes:
-        within = self._rank[place] - self._first_rank[part]
+    def _row(self, part: int, entries: _Hour, at: NDArray[np.intp]) -> bytes:
+        # By station and then as they came, so that the bytes do not depend on how stations were mixed.
+        within = self._within[entries.place[at]]
+        by_station = np.argsort(within, kind="stable")
+        at, within = at[by_station], within[by_station]
         there = np.zeros(len(self._parts.members[part]), dtype=bool)
         there[within] = True
         body = (
             self._parts.names(part, there),
             _packed((np.cumsum(there) - 1)[within]),
-            _packed(time_us),
-            [_packed(content[:, k]) for k in range(self._width)],
+            _packed(entries.after_us[at]),
+            [_packed(entries.content[at, k]) for k in range(self._width)],
         )
         return bytes([self._version]) + msgspec.msgpack.encode(body)
 
