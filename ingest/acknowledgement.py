@@ -91,6 +91,20 @@ class Acknowledgements:
         self._untold[station] = None
         self._unsaved[station] = None
 
+    def note_all(
+        self, stations: Iterable[str], numbers: Iterable[int], observed_us: Iterable[Micros | None]
+    ) -> None:
+        """Take messages that are durable, in their order: most are the next of a station that is known."""
+        known, untold, unsaved = self._stations, self._untold, self._unsaved
+        for station, number, moment in zip(stations, numbers, observed_us, strict=True):
+            row = known.get(station)
+            if row is not None and number == row.highest + 1:
+                row.seen = ((row.seen << 1) | 1) & _FULL
+                row.highest, row.observed_us = number, moment
+                untold[station] = unsaved[station] = None
+            else:
+                self.note(station, number, moment)
+
     def due(self, now_s: float) -> list[NumbersRow]:
         """What is to be told at a time in seconds of any clock that never goes back; it counts as told then."""
         due = [name for name in self._untold if now_s - self._stations[name].told_s >= EVERY_S]

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
@@ -21,7 +21,6 @@ import numpy as np
 from ingest.acknowledgement import (
     EVERY_S,
     Acknowledgements,
-    Durable,
     NumbersRow,
     acknowledgement_of,
     durable_of,
@@ -100,8 +99,7 @@ class Acknowledger:
                 self._bundle = bundle
                 for _, _, record in records:
                     if isinstance(record, Packet) and record.bundle == bundle.hash:
-                        for one in _durable_in(record, bundle):
-                            self._numbers.note(*one)
+                        self._numbers.note_all(*_durable_in(record, bundle))
                 for reject in rejects:
                     for one in durable_of(reject.bytes):
                         self._numbers.note(*one)
@@ -150,16 +148,18 @@ class Acknowledger:
         self._unsaved_because = None
 
 
-def _durable_in(packet: Packet, bundle: Bundle) -> Iterator[Durable]:
+def _durable_in(packet: Packet, bundle: Bundle) -> tuple[list[str], list[int], list[Micros]]:
+    """Stations, numbers and times of the numbered messages of a packet."""
     numbers = packet.columns["sequence"]
     numbered = np.flatnonzero(numbers >= 0)
-    if not numbered.size:
-        return
-    columns = (column[numbered].tolist() for column in (packet.row, numbers, packet.observed_us))
-    for index, row, number, observed_us in zip(numbered.tolist(), *columns, strict=True):
+    rows = packet.row[numbered].tolist()
+    stations = bundle.stations
+    names = [
         # A forecast comes from no station: its area is in its text.
-        name = bundle.stations[row].id if row >= 0 else _area_of(packet.texts["payload"][index])
-        yield Durable(name, number, observed_us)
+        stations[row].id if row >= 0 else _area_of(packet.texts["payload"][index])
+        for row, index in zip(rows, numbered.tolist(), strict=True)
+    ]
+    return names, numbers[numbered].tolist(), packet.observed_us[numbered].tolist()
 
 
 class _Forecast(msgspec.Struct):

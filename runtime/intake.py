@@ -16,13 +16,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 
 from ingest.arrival import Arrival, NoRoom, settle_all
 from runtime import metrics
 from runtime.admission import Admission, Admitted
+from runtime.batches import Batch, Item, Written
 from runtime.clock import Clock
-from runtime.durable import Appending, Begin, LogWriter, OnDurable, Records, RejectKeeper
+from runtime.durable import Begin, LogWriter, OnDurable, Records, RejectKeeper
 from runtime.logstore import LogFull
 from schemas.act import Act
 from schemas.bundle import Bundle
@@ -43,39 +43,6 @@ MOST_FLYING = 8
 """Batches that may be on their way into the log at once, where it takes several."""
 TICK_EVERY_S = 0.25
 _RETRY_S = (0.2, 0.5, 1.0, 2.0, 5.0)
-
-
-@dataclass(slots=True)
-class _Written:
-    area: str
-    make: Callable[[Micros], Record]
-    done: Future[None]
-    bundle: Bundle | None = None
-    """By which to decode from here on."""
-
-
-@dataclass(slots=True)
-class _Batch:
-    """What is taken together, on its way into the log.
-
-    Attributes
-    ----------
-    turn_to
-        The bundle by which to decode behind it, told by somebody else's record.
-    held, held_bytes
-        What of the room it takes.
-    decoded_by
-        In whose rows its packets are.
-    """
-
-    arrivals: list[Arrival] = field(default_factory=list)
-    written: list[_Written] = field(default_factory=list)
-    turn_to: Bundle | None = None
-    held: int = 0
-    held_bytes: int = 0
-    decoded_by: Bundle | None = None
-    admitted: Admitted = field(default_factory=Admitted)
-    appending: Appending | None = None
 
 
 class Intake:
@@ -111,9 +78,9 @@ class Intake:
         self._on_logged = on_logged
         self._begin = begin
         self._admission = Admission(bundle)
-        self._flying: deque[_Batch] = deque()
+        self._flying: deque[Batch] = deque()
         """Batches whose append has begun, in that order."""
-        self._queue: queue.SimpleQueue[Arrival | _Written | Bundle | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Item] = queue.SimpleQueue()
         self._holding = threading.Lock()
         self._room = threading.Condition(self._holding)
         self._held_payloads = self._held_bytes = 0
@@ -194,7 +161,7 @@ class Intake:
         self, area: str, make: Callable[[Micros], Record], bundle: Bundle | None = None
     ) -> Future[None]:
         done: Future[None] = Future()
-        self._queue.put(_Written(area, make, done, bundle))
+        self._queue.put(Written(area, make, done, bundle))
         return done
 
     def _has_room(self) -> bool:
@@ -205,7 +172,7 @@ class Intake:
         self._held_bytes += len(arrival.payload)
         self._queue.put(arrival)
 
-    def _make_room(self, batch: _Batch) -> None:
+    def _make_room(self, batch: Batch) -> None:
         with self._room:
             self._held_payloads -= batch.held
             self._held_bytes -= batch.held_bytes
@@ -216,7 +183,7 @@ class Intake:
 
     def _run(self) -> None:
         while not (self._stopping.is_set() and self._queue.empty()):
-            batch = _Batch()
+            batch = Batch()
             try:
                 self._gather(batch)
                 if batch.arrivals or batch.written:
@@ -230,7 +197,7 @@ class Intake:
         while self._flying:
             self._land(wait=True)
 
-    def _tripped(self, batch: _Batch, error: Exception) -> None:
+    def _tripped(self, batch: Batch, error: Exception) -> None:
         self.failure = f"{type(error).__name__}: {plain(error)}"
         metrics.log.critical(
             "intake.tripped payloads=%d; they stay unacknowledged", len(batch.arrivals), exc_info=error
@@ -242,49 +209,52 @@ class Intake:
         if batch not in self._flying:
             self._make_room(batch)
 
-    def _gather(self, batch: _Batch) -> None:
-        ends_s: float | None = None
-        arrivals, get_nowait = batch.arrivals, self._queue.get_nowait
-        while len(arrivals) < GATHER_PAYLOADS and batch.held_bytes < GATHER_BYTES:
-            try:
+    def _gather(self, batch: Batch) -> None:
+        """Wait for the first, then take what comes by naps: to be woken by each costs as much as all else with it."""
+        try:
+            item: Item = self._queue.get(timeout=TICK_EVERY_S)
+        except queue.Empty:
+            return
+        ends_s, before = time.monotonic() + GATHER_S, 0
+        while self._drain(batch, item):
+            left_s = ends_s - time.monotonic()
+            # Sources that wait for us pause: their windows are full of what we have.
+            paused = batch.held == before >= MANY_PAYLOADS
+            if left_s <= 0 or paused or self._stopping.is_set() or not (batch.held or batch.written):
+                return
+            before, item = batch.held, None
+            time.sleep(min(left_s, PAUSE_S))
+
+    def _drain(self, batch: Batch, item: Item) -> bool:
+        """Add to a batch what waits in the queue, behind `item`; whether there is room for more."""
+        arrivals, size, get_nowait = batch.arrivals, batch.held_bytes, self._queue.get_nowait
+        try:
+            while True:
+                if isinstance(item, Arrival):
+                    arrivals.append(item)
+                    size += len(item.payload)
+                    if len(arrivals) >= GATHER_PAYLOADS or size >= GATHER_BYTES:
+                        return False
+                elif isinstance(item, Bundle):
+                    batch.turn_to = item
+                elif item is not None:
+                    batch.written.append(item)
+                else:
+                    self._land()
                 item = get_nowait()
-            except queue.Empty:
-                wait_s = TICK_EVERY_S if ends_s is None else self._patience_s(len(arrivals), ends_s)
-                if wait_s <= 0:
-                    return
-                try:
-                    item = self._queue.get(timeout=wait_s)
-                except queue.Empty:
-                    return
-            if ends_s is None and item is not None:
-                ends_s = time.monotonic() + GATHER_S
-            if isinstance(item, Arrival):
-                arrivals.append(item)
-                batch.held += 1
-                batch.held_bytes += len(item.payload)
-            elif item is None:
-                if self._stopping.is_set():
-                    return
-                self._land()
-            elif isinstance(item, Bundle):
-                batch.turn_to = item
-            else:
-                batch.written.append(item)
+        except queue.Empty:
+            return True
+        finally:
+            batch.held, batch.held_bytes = len(arrivals), size
 
-    @staticmethod
-    def _patience_s(gathered: int, ends_s: float) -> float:
-        """How long to wait for the next. Sources that wait for us pause: their windows are full of what we have."""
-        left_s = ends_s - time.monotonic()
-        return min(left_s, PAUSE_S) if gathered >= MANY_PAYLOADS else left_s
-
-    def _take(self, batch: _Batch) -> None:
+    def _take(self, batch: Batch) -> None:
         now = self._clock.now_us()
         batch.decoded_by = self._admission.bundle
         batch.admitted = self._admission.admit(batch.arrivals, now)
         batch.admitted.records += [(one.area, now, one.make(now)) for one in batch.written]
         self._put(batch)
 
-    def _put(self, batch: _Batch) -> None:
+    def _put(self, batch: Batch) -> None:
         """Bring a batch into the log, or on its way there."""
         if not self._make_durable([], batch.admitted.rejects):
             self._refuse(batch)
@@ -323,18 +293,18 @@ class Intake:
             for batch in again:
                 self._finish(batch)
 
-    def _finish(self, batch: _Batch) -> None:
+    def _finish(self, batch: Batch) -> None:
         if self._make_durable(batch.admitted.records, []):
             self._settle(batch)
         else:
             self._refuse(batch)
 
-    def _refuse(self, batch: _Batch) -> None:
+    def _refuse(self, batch: Batch) -> None:
         for written in batch.written:
             written.done.set_exception(LogFull(self.fault or "stopped"))
         self._make_room(batch)
 
-    def _settle(self, batch: _Batch) -> None:
+    def _settle(self, batch: Batch) -> None:
         admitted = batch.admitted
         if batch.decoded_by is not None:
             self.on_durable(batch.decoded_by, admitted.records, admitted.rejects)
@@ -393,7 +363,7 @@ class Intake:
                 self._ticked[area] = due
                 ticks.append((area, now, Tick(now)))
         if ticks:
-            self._put(_Batch(admitted=Admitted(ticks)))
+            self._put(Batch(admitted=Admitted(ticks)))
 
 
 def _tell_nobody(_bundle: Bundle, _records: Records, _rejects: Sequence[Reject]) -> None:
