@@ -49,7 +49,9 @@ def security() -> None:
 @click.option("--postgres", "postgreses", multiple=True, default=["postgres:5432"], help="HOST:PORT.")
 @click.option("--database", default="fenghuo", show_default=True, help="Name of PostgreSQL's database.")
 @click.option(
-    "--mount", type=click.Path(path_type=Path), help="Where our programs find FOLDER [default: FOLDER]."
+    "--mount",
+    type=click.Path(path_type=Path),
+    help="Where programs and servers find FOLDER [default: FOLDER].",
 )
 @click.option("--integrator", "integrators", multiple=True, help="A user of Kafka who brings readings.")
 @click.option("--subscriber", "subscribers", multiple=True, help="A user of Kafka who takes alerts.")
@@ -110,7 +112,12 @@ def kafka(folder: Path, bootstrap: tuple[str, ...]) -> None:
 @security.command()
 @_out
 @click.argument("what", type=click.Choice([*SERVERS, "clients"]))
-@click.option("--from", "begins", type=click.DateTime(["%Y-%m-%d"]), help="First day [default: today].")
+@click.option(
+    "--from",
+    "begins",
+    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
+    help="When it begins to hold, UTC [default: now].",
+)
 @_days
 def renew(folder: Path, what: Server, begins: datetime | None, days: int) -> None:
     """Give a server, or all programs that show certificates, new ones; whoever has one has to read it again."""

@@ -1,7 +1,8 @@
 """What a deployment is made of, and its folder: everything that the three servers and our programs read.
 
 ca.pem ca.key            the authority; the key is needed to renew only, keep it elsewhere
-kafka/                   server.pem (certificate and key), secure.properties, scram (users of the first start)
+kafka/                   server.pem for clients and internal.pem for brokers (certificate and key), secure.properties,
+                         scram (the administrator of the first start)
 mosquitto/               server.pem, server.key, passwords, acl, mosquitto.conf
 postgres/                server.crt, server.key, roles.sql, pg_hba.conf
 passwords/               kafka-<program>, mqtt-<program>, postgres-<program>, and those of clients
@@ -28,8 +29,8 @@ from deploy.security.authority import CERTIFICATE, Authority
 from deploy.security.files import known_password, new_password, password, write_public, write_secret
 from schemas.errors import PlainError
 
-Server = Literal["kafka", "mosquitto", "postgres"]
-SERVERS: tuple[Server, ...] = ("kafka", "mosquitto", "postgres")
+Server = Literal["kafka", "kafka-internal", "mosquitto", "postgres"]
+SERVERS: tuple[Server, ...] = ("kafka", "kafka-internal", "mosquitto", "postgres")
 FILE = "deployment.json"
 
 
@@ -47,7 +48,7 @@ class Deployment(BaseModel):
     database
         The name of PostgreSQL's database.
     mount
-        Where our programs find this folder; where it is, if they run beside it.
+        Where programs and servers find this folder; where it is, if they run beside it.
     stations, players
         Users of the MQTT broker, from the configuration.
     relays
@@ -109,11 +110,12 @@ def make(folder: Path, wanted: Deployment, now: datetime, days: int) -> None:
 
 def renew(folder: Path, wanted: Deployment, server: Server, begins: datetime, days: int) -> None:
     """Give a server a new certificate; it has to read it again."""
-    hosts = list(dict.fromkeys(address.rpartition(":")[0] for address in getattr(wanted, server)))
-    name = kafka.BROKER if server == "kafka" else f"fenghuo-{server}"
+    addresses = getattr(wanted, server.partition("-")[0])
+    hosts = list(dict.fromkeys(address.rpartition(":")[0] for address in addresses))
+    name = kafka.BROKER if server == "kafka-internal" else f"fenghuo-{server}"
     pair = Authority.of(folder, begins).issue(name, hosts, begins, days)
-    if server == "kafka":
-        write_secret(folder / "kafka" / "server.pem", pair.key + pair.certificate)
+    if server in {"kafka", "kafka-internal"}:
+        write_secret(_certificate(folder, server), pair.key + pair.certificate)
         return
     write_secret(folder / server / "server.key", pair.key)
     write_public(_certificate(folder, server), pair.certificate)
@@ -152,17 +154,16 @@ def _make_kafka(folder: Path, wanted: Deployment) -> None:
     words = folder / "passwords"
     for program in (*kafka.PROGRAMS, *_outsiders(wanted)):
         password(words / f"kafka-{program}")
-    broker, admin = password(words / "kafka-broker"), password(words / "kafka-admin")
     lines = kafka.properties(
-        folder / "kafka" / "server.pem",
-        folder / CERTIFICATE,
-        broker,
+        wanted.mount / "kafka" / "internal.pem",
+        wanted.mount / "kafka" / "server.pem",
+        wanted.mount / CERTIFICATE,
         client_certificates=wanted.client_certificates,
     )
-    write_secret(folder / "kafka" / "secure.properties", lines)
+    write_public(folder / "kafka" / "secure.properties", lines)
+    admin = password(words / "kafka-admin")
     if not (folder / "kafka" / "scram").exists():
-        first = [kafka.scram(kafka.BROKER, broker), kafka.scram(kafka.ADMIN, admin)]
-        write_secret(folder / "kafka" / "scram", "\n".join(first) + "\n")
+        write_secret(folder / "kafka" / "scram", kafka.scram(kafka.ADMIN, admin) + "\n")
 
 
 def _make_mosquitto(folder: Path, wanted: Deployment) -> None:
@@ -181,7 +182,11 @@ def _make_mosquitto(folder: Path, wanted: Deployment) -> None:
     write_public(out / "acl", mosquitto.access_list(rights))
     port = int(wanted.mosquitto[0].rpartition(":")[2])
     text = mosquitto.configuration(
-        out, folder / CERTIFICATE, port, "/mosquitto/data", client_certificates=wanted.client_certificates
+        wanted.mount / "mosquitto",
+        wanted.mount / CERTIFICATE,
+        port,
+        "/mosquitto/data",
+        client_certificates=wanted.client_certificates,
     )
     write_public(out / "mosquitto.conf", text)
 
@@ -257,4 +262,5 @@ def _clients() -> list[str]:
 
 
 def _certificate(folder: Path, server: Server) -> Path:
-    return folder / server / ("server.crt" if server == "postgres" else "server.pem")
+    files = {"postgres": "postgres/server.crt", "kafka-internal": "kafka/internal.pem"}
+    return folder / files.get(server, f"{server}/server.pem")

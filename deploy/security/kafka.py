@@ -1,7 +1,7 @@
 """Kafka's part: SCRAM users, who may do what, and the properties of a broker that asks for both.
 
-Two users are there from the first start, put in by `kafka-storage format --add-scram`: the brokers' own and the
-administrator. All others are made through the administrator, so that users come and go without a format.
+Brokers and controllers know each other by certificates. Of the users, the administrator is there from the first start,
+put in by `kafka-storage format --add-scram`; all others are made through it, so that users come and go without a format.
 """
 
 from __future__ import annotations
@@ -107,27 +107,34 @@ def scram(name: str, password: str) -> str:
     )
 
 
-def properties(keystore: Path, authority: Path, broker_password: str, *, client_certificates: bool) -> str:
+def properties(internal: Path, clients: Path, authority: Path, *, client_certificates: bool) -> str:
     """The lines of a broker's server.properties that secure it.
 
-    Clients come by the listener SASL_SSL; brokers and controllers know each other by the user of the brokers, whose
-    name is the common name of their certificate, too.
+    Clients come by the listener SASL_SSL; brokers and controllers by BROKER and CONTROLLER, where both sides show
+    certificates and are who the common names say. The two have certificates of their own, because a broker whose own
+    line to the others has expired does not even start.
+
+    Parameters
+    ----------
+    internal, clients
+        Keys with their certificates for the lines between brokers and for those to clients, PEM.
     """
-    jaas = (
-        "org.apache.kafka.common.security.scram.ScramLoginModule required"
-        f' username="{BROKER}" password="{broker_password}";'
-    )
     lines = {
-        "listener.security.protocol.map": "CONTROLLER:SSL,SASL_SSL:SASL_SSL",
-        "inter.broker.listener.name": "SASL_SSL",
+        "listener.security.protocol.map": "CONTROLLER:SSL,BROKER:SSL,SASL_SSL:SASL_SSL",
+        "inter.broker.listener.name": "BROKER",
         "sasl.enabled.mechanisms": "SCRAM-SHA-512",
-        "sasl.mechanism.inter.broker.protocol": "SCRAM-SHA-512",
-        "listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config": jaas,
+        # It only takes users here, and is none: a module without a name.
+        "listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config": (
+            "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+        ),
         "ssl.keystore.type": "PEM",
-        "ssl.keystore.location": str(keystore),
+        "ssl.keystore.location": str(internal),
         "ssl.truststore.type": "PEM",
         "ssl.truststore.location": str(authority),
         "listener.name.controller.ssl.client.auth": "required",
+        "listener.name.broker.ssl.client.auth": "required",
+        "listener.name.sasl_ssl.ssl.keystore.type": "PEM",
+        "listener.name.sasl_ssl.ssl.keystore.location": str(clients),
         "listener.name.sasl_ssl.ssl.client.auth": "required" if client_certificates else "none",
         "ssl.principal.mapping.rules": "RULE:^.*CN=([^,]+).*$/$1/,DEFAULT",
         "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",

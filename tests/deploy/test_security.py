@@ -79,6 +79,7 @@ def test_secrets_are_their_owners_only_and_a_second_run_changes_none(tmp_path: P
         "fenghuo.yaml",
         "server.crt",
         "pg_hba.conf",
+        "secure.properties",
         "acl",
         "mosquitto.conf",
     }

@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.servers.base import program
+from tests.servers.base import program, spare_port
 from tests.servers.kafka import Kafka
 from tests.servers.mosquitto import Mosquitto
 from tests.servers.postgres import Postgres, postgres_programs
@@ -26,11 +26,15 @@ class SecuredKafka(Kafka):
     name = "secured-kafka"
     deployment: Path
 
+    def __init__(self, heap_mb: int = 512) -> None:
+        super().__init__(heap_mb)
+        self.broker_port = spare_port()
+
     def settings(self) -> dict[str, str]:
         """Return the plain broker's, with what the deployment says in place of what it says otherwise."""
         text = (self.deployment / "kafka" / "secure.properties").read_text()
         secured = dict(line.split("=", 1) for line in text.splitlines())
-        listeners = f"SASL_SSL://{self.bootstrap}"
+        listeners = f"SASL_SSL://{self.bootstrap},BROKER://{self.host}:{self.broker_port}"
         return {
             **super().settings(),
             "listeners": f"{listeners},CONTROLLER://{self.host}:{self.controller_port}",
