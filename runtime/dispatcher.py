@@ -13,12 +13,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from random import Random
 
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from alerting import metrics
 from alerting.channels.base import (
@@ -111,6 +111,8 @@ class Dispatcher:
         self._stopping = asyncio.Event()
         self._wakes: dict[str, asyncio.Event] = {}
         self._sending: dict[str, set[asyncio.Task[None]]] = {name: set() for name in channels}
+        """By channel: notices in hand; a task has its notice's name."""
+        self._claiming: set[asyncio.Future[list[Claim]]] = set()
         self._receipts = ReceiptBook(ledger, clock)
         self._outcomes: asyncio.Queue[tuple[Settlement, asyncio.Future[bool]]] = asyncio.Queue()
 
@@ -178,9 +180,14 @@ class Dispatcher:
             # The lease must outlive the call, or another dispatcher would send the same notice beside us. It counts from
             # before the claim, so that a process which was stopped in between knows that its time is over.
             ends_s = time.monotonic() + self._policy.lease_s * _OF_LEASE
-            claims = await asyncio.to_thread(self._claim, name, room) if room else []
+            claims: list[Claim] = []
+            if room:
+                claiming = asyncio.ensure_future(asyncio.to_thread(self._claim, name, room))
+                self._claiming.add(claiming)
+                claiming.add_done_callback(self._claiming.discard)
+                claims = await claiming
             for claim in claims:
-                task = asyncio.create_task(self._send(claim, ends_s), name=f"send {claim.notice.id}")
+                task = asyncio.create_task(self._send(claim, ends_s), name=claim.notice.id)
                 under_way.add(task)
                 task.add_done_callback(under_way.discard)
                 task.add_done_callback(lambda _: wake.set())
@@ -265,13 +272,24 @@ class Dispatcher:
             while not self._outcomes.empty():
                 waiting.append(self._outcomes.get_nowait())
             try:
-                results = await asyncio.to_thread(self._ledger.settle, [one for one, _ in waiting])
+                results = await self._settle_all([one for one, _ in waiting])
             except (DBAPIError, LedgerError) as error:
                 for _, recorded in waiting:
                     recorded.set_exception(error)
                 continue
             for (_, recorded), result in zip(waiting, results, strict=True):
                 recorded.set_result(result)
+
+    async def _settle_all(self, settlements: Sequence[Settlement]) -> list[bool]:
+        """Record outcomes, again while the database is away: forgotten, what was certainly sent would go once more."""
+        while True:
+            try:
+                return await asyncio.to_thread(self._ledger.settle, settlements)
+            except (OperationalError, InterfaceError) as error:
+                log.error("dispatcher.unrecorded outcomes=%d error=%s", len(settlements), error.orig)
+                if self._stopping.is_set():
+                    raise
+                await asyncio.sleep(_IDLE_S)
 
     def _tell(self, claim: Claim, verdict: Verdict, now_us: Micros, recorded: bool) -> None:
         notice = claim.notice
@@ -305,7 +323,13 @@ class Dispatcher:
         claims = await asyncio.to_thread(
             self._ledger.adopt, self._worker, self._policy.lease_s, machine_us=self._machine.now_us(), own=own
         )
+        if self._claiming:
+            await asyncio.wait(self._claiming)
+        # After a sleep of the whole process our own claims may be over, too: whoever has one in hand settles it.
+        in_hand = {task.get_name() for tasks in self._sending.values() for task in tasks}
         for claim in claims:
+            if claim.notice.id in in_hand:
+                continue
             channel = self._channels.get(claim.notice.channel)
             repeatable = channel is not None and channel.repeatable
             await self._settle(claim, Unknown(Reason.CRASHED), repeatable)

@@ -153,8 +153,8 @@ class Worker:
         return reason if time.monotonic() < until_s else None
 
     def stopped(self) -> list[str]:
-        """Codes of areas that have stopped and need a person."""
-        return sorted(code for code, area in self._areas.items() if area.stopped)
+        """Codes of areas that have stopped and need a person; from any thread."""
+        return sorted(code for code, area in list(self._areas.items()) if area.stopped)
 
     def blocked(self) -> frozenset[int]:
         """Partitions in which nothing can be acknowledged any more, for an area of theirs has stopped."""

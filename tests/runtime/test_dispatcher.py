@@ -362,6 +362,23 @@ async def test_a_database_that_is_away_for_a_while_stops_nothing_for_good(ledger
     assert "disk is full" in caplog.text
 
 
+async def test_what_was_sent_while_the_database_was_away_is_recorded_when_it_is_back(ledger, monkeypatch):
+    channel = FakeChannel()
+    real, failures = ledger.settle, [OperationalError("settle", {}, Exception("server closed"))] * 2
+
+    def settle(settlements):
+        if failures:
+            raise failures.pop()
+        return real(settlements)
+
+    monkeypatch.setattr(ledger, "settle", settle)
+    write(ledger, a_notice(level=4))
+    async with dispatching(ledger, channel):
+        await until(lambda: state(ledger, a_notice()) is S.SENT)
+    assert len(channel.sent) == 1
+    assert [change.state for change in ledger.state_changes()] == [S.DUE, S.SENDING, S.SENT]
+
+
 async def test_a_stop_in_the_middle_of_a_claim_leaves_nothing_half_done(ledger, monkeypatch):
     channel = FakeChannel()
     real = ledger.claim_due
