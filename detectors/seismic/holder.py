@@ -1,10 +1,10 @@
 """Holder: the association area that an epicentre belongs to, as far as an estimate can tell.
 
-Areas have middles and no outlines here: an epicentre lies where the nearest village does. Near a border, and outside all
-areas, the first estimates of two logs may lie on two sides; there the station that P reached first decides, which is
+Areas have middles and no outlines here: an epicentre lies where the nearest village does, also outside all of them. Near
+a border the first estimates of two logs may lie on two sides; there the station that P reached first decides, which is
 the same in both.
 
-Source  EXACT, rule 18; the margins are our choice
+Source  EXACT, rule 18; the margin is our choice
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Holders:
     Parameters
     ----------
     parameters
-        `border_km` and `outside_km` are used.
+        `border_km` is used.
     bundle
         Areas and stations, and which of the areas are association areas.
     """
@@ -53,9 +53,6 @@ class Holders:
         }
         nearest = min(away_km, key=lambda code: (away_km[code], code))
         home = self._bundle.home_of(first_station)
-        if home is None or away_km[nearest] > self._parameters.outside_km:
-            return home or nearest
-        beside = (
-            away_km.get(home, self._parameters.outside_km) - away_km[nearest] <= self._parameters.border_km
-        )
-        return home if beside else nearest
+        if home in away_km and away_km[home] - away_km[nearest] <= self._parameters.border_km:
+            return home
+        return nearest

@@ -91,10 +91,8 @@ class SeismicParameters(BaseModel):
     open_s: Positive = 180.0
     """How long after it was found an event takes up data."""
 
-    border_km: Positive = 10.0
-    """Of association areas no farther than this beyond the nearest, the first station's keeps a quake [C]."""
-    outside_km: Positive = 20.0
-    """An epicentre farther than this from every village lies outside: the first station's area keeps it [C]."""
+    border_km: Positive = 5.0
+    """An association area no farther than this beyond the nearest keeps a quake that its station felt first [C]."""
     same_origin_s: Positive = 10.0
     """Two association areas' events are one quake if their origin times agree so well [C]."""
     same_epicentre_km: Positive = 50.0

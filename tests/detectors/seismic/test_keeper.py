@@ -76,20 +76,17 @@ def finding(
     ("lon", "first", "keeper"),
     [
         (106.0, "511903", "511902"),  # well within a county: whatever station was first
-        (
-            106.14,
-            "511902",
-            "511902",
-        ),  # near the border of two, 2 km to this side and that: the first station's
+        # One kilometre to this side and that of the border of two: the first station's.
+        (106.14, "511902", "511902"),
         (106.14, "511903", "511903"),
         (106.16, "511902", "511902"),
         (106.16, "511903", "511903"),
         (106.16, "511921", "511903"),  # a third county does not come into it
-        (105.5, "511921", "511921"),  # 47 km outside all
+        (105.5, "511921", "511902"),  # outside all: the nearest
         (105.5, "511902", "511902"),
     ],
 )
-def test_an_epicentre_is_held_where_it_clearly_lies_else_by_the_first_station(
+def test_an_epicentre_is_held_where_it_lies_near_a_border_by_the_first_station(
     lon: float, first: str, keeper: str
 ) -> None:
     assert Holders(PARAMETERS, bundle("511902")).of(lon, 31.8, f"SM-{first}") == keeper
