@@ -147,8 +147,9 @@ def demonstrate(
             f"{len(storm.before):,} readings of the night before: the sums and slopes get their past …",
         )
         _catch_up(servers.broker, storm.before)
+        deployment.stop("gateway-1")
         _rest(lambda: [*map(ledger.checkpoint_position, areas)])
-        deployment.stop("gateway-1", "worker-1")
+        deployment.stop("worker-1")
 
         clock = _start_in_time(deployment, place, storm, lasts_s, starts_in_s)
         page = f"http://127.0.0.1:{page_port}"

@@ -81,6 +81,14 @@ def test_every_server_that_stays_is_looked_after_and_keeps_its_data() -> None:
         assert (DEPLOY / path).exists(), path
 
 
+def test_no_program_of_ours_can_take_the_machine() -> None:
+    for name, one in programs().items():
+        assert (one["mem_limit"], one["pids_limit"]) == ("1g", 200), name
+        assert one["cap_drop"] == ["ALL"], name
+        assert one["read_only"], name
+    assert programs()["worker"]["deploy"]["replicas"] == 2
+
+
 def test_secrets_are_files_and_each_goes_only_where_it_is_read(tmp_path: Path) -> None:
     make_credentials(tmp_path / "secrets")
     for secret in compose()["secrets"].values():
