@@ -15,7 +15,7 @@ from runtime.dispatcher import RESENT
 from runtime.receivers.message_centre import MessageCentre
 from runtime.receivers.webhook import WebhookReceiver
 from schemas.notice import NoticeState as S
-from tests.alerting.ledger.making import AREA, a_notice
+from tests.alerting.ledger.making import AREA, NOW, a_notice
 from tests.servers.base import spare_port
 
 ROOT = Path(__file__).parents[2]
@@ -54,6 +54,7 @@ async def test_kills_under_load(tmp_path):
             process.kill()
             process.wait()
         states = {change.notice: change.state for change in ledger.state_changes(limit=100_000)}
+        owed = {act.content["notice"] for act in ledger.claim_owed_acts(0.0, machine_us=NOW, limit=PEOPLE)}
 
     assert Counter(notice["id"] for notice in receiver.notices) == Counter(notice.id for notice in hooks)
     assert {states[notice.id] for notice in hooks} == {S.DELIVERED}
@@ -64,7 +65,9 @@ async def test_kills_under_load(tmp_path):
         assert plain <= 1, "an SMS went twice without a mark"
         if notice.level >= 3:
             assert marked <= 1
-            assert plain + marked >= 1, "an orange or red notice was lost"
+            # Two kills, one in each try: nobody knows, and the log is owed that, for the next contact.
+            assert (notice.id in owed) == (states[notice.id] is S.UNKNOWN)
+            assert plain + marked >= 1 or notice.id in owed, "an orange or red notice was lost"
         else:
             assert marked == 0
             assert plain == 1 or states[notice.id] is S.UNKNOWN, (
