@@ -39,6 +39,7 @@ from runtime.hops import observe_hop
 from runtime.owed import AppendActs, OwedActs
 from runtime.receipts import ReceiptBook
 from runtime.retries import RetryPolicy, Verdict, judge
+from schemas.errors import plain
 from schemas.notice import NoticeState
 from schemas.times import DAY, SECOND, Micros, seconds, to_micros
 
@@ -112,6 +113,8 @@ class Dispatcher:
         self._wakes: dict[str, asyncio.Event] = {}
         self._sending: dict[str, set[asyncio.Task[None]]] = {name: set() for name in channels}
         """By channel: notices in hand; a task has its notice's name."""
+        self._away: str | None = None
+        """Why the ledger cannot be written just now; None while it can."""
         self._claiming: set[asyncio.Future[list[Claim]]] = set()
         self._receipts = ReceiptBook(ledger, clock)
         self._outcomes: asyncio.Queue[tuple[Settlement, asyncio.Future[bool]]] = asyncio.Queue()
@@ -120,14 +123,14 @@ class Dispatcher:
         """Send until `stop`; what is claimed by then is sent and recorded."""
         self._loop = asyncio.get_running_loop()
         recorder = asyncio.create_task(self._record_outcomes())
-        await _steadily(partial(self._adopt, own=True))
-        serving = [asyncio.create_task(_steadily(partial(self._serve, name))) for name in self._channels]
+        await self._steadily(partial(self._adopt, own=True))
+        serving = [asyncio.create_task(self._steadily(partial(self._serve, name))) for name in self._channels]
         works: list[Callable[[], Awaitable[None]]] = [self._adopt_others, self._receipts.run, self._count]
         if self._owed is not None:
             works.append(self._owed.run)
         if self._topics is not None:
             works.append(partial(self._keep_topics, self._topics))
-        beside = [recorder, *(asyncio.create_task(_steadily(work)) for work in works)]
+        beside = [recorder, *(asyncio.create_task(self._steadily(work)) for work in works)]
         stopped = asyncio.create_task(self._stopping.wait())
         # A job that ends by itself has failed: better to end all, and be started again, than to go on without it.
         await asyncio.wait([stopped, *serving, *beside], return_when=asyncio.FIRST_COMPLETED)
@@ -149,6 +152,17 @@ class Dispatcher:
             if isinstance(error, BaseException) and not isinstance(error, asyncio.CancelledError):
                 raise error
 
+    def faults(self) -> list[str]:
+        """One plain sentence for each thing that keeps notices from going out just now; from any thread."""
+        faults = (
+            [] if self._away is None else [f"the ledger cannot be written: {self._away}; nothing is sent"]
+        )
+        if self._owed is not None and self._owed.fault is not None:
+            faults.append(
+                f"the log cannot be written: {self._owed.fault}; who was not reached is not known there"
+            )
+        return faults
+
     def stop(self) -> None:
         """End `run`, from any thread."""
         self._call(self._stopping.set)
@@ -169,6 +183,16 @@ class Dispatcher:
         for wake in self._wakes.values():
             wake.set()
 
+    async def _steadily(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do a work, from its beginning again where the database is away or full for a while."""
+        while True:
+            try:
+                return await work()
+            except DBAPIError as error:
+                self._away = plain(error)
+                log.error("dispatcher.database error=%s; again in %g s", error.orig, _IDLE_S)
+                await asyncio.sleep(_IDLE_S)
+
     # --- sending ----------------------------------------------------------------------------------------------------
 
     async def _serve(self, name: str) -> None:
@@ -186,6 +210,7 @@ class Dispatcher:
                 self._claiming.add(claiming)
                 claiming.add_done_callback(self._claiming.discard)
                 claims = await claiming
+                self._away = None
             for claim in claims:
                 task = asyncio.create_task(self._send(claim, ends_s), name=claim.notice.id)
                 under_way.add(task)
@@ -286,6 +311,7 @@ class Dispatcher:
             try:
                 return await asyncio.to_thread(self._ledger.settle, settlements)
             except (OperationalError, InterfaceError) as error:
+                self._away = plain(error)
                 log.error("dispatcher.unrecorded outcomes=%d error=%s", len(settlements), error.orig)
                 if self._stopping.is_set():
                     raise
@@ -362,16 +388,6 @@ class Dispatcher:
                 metrics.oldest_due_seconds.labels(channel).set(max(0, waits_us) / SECOND)
             metrics.acts_owed.set(await asyncio.to_thread(self._ledger.owed_acts))
             await asyncio.sleep(_COUNT_EVERY_S)
-
-
-async def _steadily(work: Callable[[], Awaitable[None]]) -> None:
-    """Do a work, from its beginning again where the database is away or full for a while."""
-    while True:
-        try:
-            return await work()
-        except DBAPIError as error:
-            log.error("dispatcher.database error=%s; again in %g s", error.orig, _IDLE_S)
-            await asyncio.sleep(_IDLE_S)
 
 
 async def _wait(event: asyncio.Event, at_most_s: float) -> None:

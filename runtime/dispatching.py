@@ -101,6 +101,12 @@ class Dispatching:
         """Why the dispatcher has ended by itself; None while it runs."""
         return None if self._failure is None else f"{type(self._failure).__name__}: {self._failure}"
 
+    def faults(self) -> list[str]:
+        """One plain sentence for each thing for which notices are late; from any thread."""
+        if self.failure is not None:
+            return [f"the dispatcher has ended: {self.failure}"]
+        return [] if self._dispatcher is None else self._dispatcher.faults()
+
     def start(self) -> None:
         """Begin to send."""
         if self._connection is not None:

@@ -41,7 +41,8 @@ class OwedActs:
         self._append = append
         self._machine = machine
         self._some = asyncio.Event()
-        self._refused = False
+        self.fault: str | None = None
+        """Why the log did not take them when it was last tried; None where it did."""
 
     def look(self) -> None:
         """Something may be owed: do not wait for the next second."""
@@ -67,15 +68,15 @@ class OwedActs:
         try:
             await asyncio.to_thread(self._append, acts)
         except Exception as error:  # noqa: BLE001 - whatever keeps them from the log: the ledger has them still
-            if not self._refused:
+            if self.fault is None:
                 log.error(
                     "acts.not_logged acts=%d reason=%s; they stay in the ledger", len(acts), plain(error)
                 )
-            self._refused = True
+            self.fault = plain(error)
             # Ours no longer, so that the next look, or another dispatcher, need not wait out the lease.
             await asyncio.to_thread(self._ledger.give_back_owed_acts, [act.id for act in acts])
             return False
-        self._refused = False
+        self.fault = None
         for act in acts:
             log.warning("act.logged act=%s alert=%s notice=%s", act.act, act.alert, act.content.get("notice"))
         await asyncio.to_thread(self._ledger.acts_logged, [act.id for act in acts])

@@ -44,13 +44,9 @@ def dispatch(folder: Path, name: str, health: tuple[str, int] | None) -> None:
             worker=name,
             append_acts=None if acts is None else acts.append,
         )
-        with telling_health(health, lambda: _faults(running)):
+        with telling_health(health, running.faults):
             running.start()
             until_stopped("dispatch")
             running.stop()
         if acts is not None:
             acts.close()
-
-
-def _faults(running: Dispatching) -> list[str]:
-    return [] if running.failure is None else [f"the dispatcher has ended: {running.failure}"]

@@ -357,8 +357,10 @@ async def test_a_database_that_is_away_for_a_while_stops_nothing_for_good(ledger
 
     monkeypatch.setattr(ledger, "claim_due", claim_due)
     write(ledger, a_notice())
-    async with dispatching(ledger, channel):
+    async with dispatching(ledger, channel) as dispatcher:
+        await until(lambda: "disk is full" in str(dispatcher.faults()))
         await until(lambda: state(ledger, a_notice()) is S.SENT)
+        assert dispatcher.faults() == []
     assert "disk is full" in caplog.text
 
 

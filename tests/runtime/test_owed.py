@@ -76,10 +76,11 @@ async def test_a_log_that_cannot_be_written_gets_it_later(ledger, caplog):
     assert not await owed.pay()
     assert not await owed.pay()
     assert caplog.text.count("disk is full") == 1
+    assert owed.fault == "database or disk is full"
     assert ledger.owed_acts() == 1
     full[0] = False
     assert await owed.pay()
-    assert (len(acts), ledger.owed_acts()) == (1, 0)
+    assert (len(acts), ledger.owed_acts(), owed.fault) == (1, 0, None)
 
 
 async def test_an_act_that_the_log_has_already_is_not_appended_again(ledger):
