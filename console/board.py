@@ -14,8 +14,8 @@ from typing import Any
 
 from alerting.ledger.queries import StateChange
 from alerting.render import Places
+from alerting.render.content import spoken_level
 from alerting.render.quake import table_of
-from alerting.render.zh import spoken_level
 from console import wording, words
 from console.site import Site
 from console.told import Told

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from alerting.render.zh import spoken_level
+from alerting.render.content import spoken_level
 from console import wording, words
 from console.board import GROUPS, Board
 from console.site import Site

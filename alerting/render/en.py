@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from alerting.render import guidance
+from alerting.render.content import HEADLINE_CHARACTERS, OLD, Deed, deed, groups_of, measured, spoken_level
 from alerting.render.moments import minute_en, moment_of, number, second_en
 from alerting.render.places import Places
 from alerting.render.quake import counties_of, table_of
-from alerting.render.zh import HEADLINE_CHARACTERS, groups_of, spoken_level
 from schemas.alert import Alert, Origin, Status
 from schemas.hazard import Hazard
 from schemas.level import Level
 
-_OLD = timedelta(minutes=10)
-"""A text says how far its figures reach when they are older."""
+_VERBS = {Deed.ISSUE: "issues", Deed.CHANGE: "changes to", Deed.EXTEND: "extends", Deed.END: "ends"}
 _MARK = {Status.EXERCISE: "EXERCISE", Status.TEST: "TEST"}
 _NAMES = {
     Hazard.RAINSTORM: "rainstorm",
@@ -48,11 +47,7 @@ def mark(status: Status) -> str:
 
 def verb(alert: Alert) -> str:
     """What this version does."""
-    if alert.type == "cancel":
-        return "ends"
-    if alert.type == "issue":
-        return "issues"
-    return "changes to" if alert.level != alert.previous_level else "extends"
+    return _VERBS[deed(alert)]
 
 
 def named(hazard: Hazard, level: int) -> str:
@@ -101,11 +96,7 @@ def figures(alert: Alert, places: Places, at: datetime) -> str:
         window = f" in {number(evidence['window_h'])} h" if "window_h" in evidence else ""
         limit = f" (threshold {number(evidence['threshold_mm'])})" if "threshold_mm" in evidence else ""
         parts.append(f"{number(evidence['rain_mm'])} mm{window}{limit}")
-    parts += [
-        text.format(number(evidence[name]))
-        for name, text in _FIGURES
-        if isinstance(evidence.get(name), int | float)
-    ]
+    parts += measured(evidence, _FIGURES)
     failure = moment_of(evidence.get("failure_at"))
     if failure:
         parts.append(f"failure expected about {minute_en(failure)}")
@@ -145,6 +136,8 @@ def description(alert: Alert, places: Places) -> str:
     if alert.type == "cancel":
         return f"{opening}: {places.full(alert.area)}."
     sentences = [f"{opening}, until {minute_en(alert.expires_at)}: {figures(alert, places, alert.issued_at)}"]
+    if alert.issued_at - alert.observed_at >= OLD:
+        sentences.append(f"Observed until {minute_en(alert.observed_at)}")
     if alert.missing_since:
         sentences.append(
             f"No valid data since {minute_en(alert.missing_since)}; the level stays. Duty officer, please check"

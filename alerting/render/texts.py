@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Literal, Protocol
 
 from alerting.render import en, zh
+from alerting.render.content import HEADLINE_CHARACTERS
 from alerting.render.length import PART_UNITS, ucs2_units
 from alerting.render.places import Places
 from alerting.render.quake import seen_from
@@ -89,7 +90,7 @@ def _marked_headline(alert: Alert, places: Places, words: _Words) -> str:
     # An exercise is marked whoever wrote the headline.
     mark, bracket, _ = rendered.partition("】") if words is zh else rendered.partition("]")
     sign = mark + bracket if bracket and mark[0] in "【[" else ""
-    return (sign + alert.headline)[: zh.HEADLINE_CHARACTERS]
+    return (sign + alert.headline)[:HEADLINE_CHARACTERS]
 
 
 def notice_text(

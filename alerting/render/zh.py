@@ -7,10 +7,11 @@ Source  usual practice of Sichuan's notices; no text with the force of a standar
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from alerting.render import guidance
+from alerting.render.content import HEADLINE_CHARACTERS, OLD, Deed, deed, groups_of, measured, spoken_level
 from alerting.render.moments import minute_zh, moment_of, number, second_zh, until_zh
 from alerting.render.places import Places
 from alerting.render.quake import counties_of, table_of
@@ -18,11 +19,8 @@ from schemas.alert import Alert, Origin, Status
 from schemas.hazard import Hazard
 from schemas.level import Level
 
-HEADLINE_CHARACTERS = 40
-_OLD = timedelta(minutes=10)
-"""A text says how far its figures reach when they are older."""
-
 _MARK = {Status.EXERCISE: "演练", Status.TEST: "测试"}
+_VERBS = {Deed.ISSUE: "发布", Deed.CHANGE: "变更", Deed.EXTEND: "延续", Deed.END: "解除"}
 _LIKELY = (
     "可能发生山洪灾害",
     "发生山洪灾害可能性较大",
@@ -60,11 +58,7 @@ def mark(status: Status) -> str:
 
 def verb(alert: Alert) -> str:
     """发布, 变更, 延续, 解除: what this version does."""
-    if alert.type == "cancel":
-        return "解除"
-    if alert.type == "issue":
-        return "发布"
-    return "变更" if alert.level != alert.previous_level else "延续"
+    return _VERBS[deed(alert)]
 
 
 def named(hazard: Hazard, level: int) -> str:
@@ -73,11 +67,6 @@ def named(hazard: Hazard, level: int) -> str:
         return "监测设备故障"
     grade = Level(level)
     return f"{hazard.zh}{grade.colour_zh}预警（{grade.grade}级）"
-
-
-def spoken_level(alert: Alert) -> int:
-    """The level that a text names: of a cancel the one that ends."""
-    return alert.previous_level if alert.type == "cancel" else alert.level
 
 
 def subject(alert: Alert, places: Places) -> str:
@@ -131,7 +120,7 @@ def figures(alert: Alert, places: Places, at: datetime) -> str:
         Hazard.FOREST_FIRE: f"{place}监测到疑似林火",
         Hazard.FIRE_DANGER: f"{place}森林火险{_RISK[alert.level - 1]}",
     }.get(alert.hazard, place)
-    parts = [expected, *_rain(evidence), *_measured(evidence), *_failure(evidence), *_fire(evidence)]
+    parts = [expected, *_rain(evidence), *measured(evidence, _FIGURES), *_failure(evidence), *_fire(evidence)]
     towns = len(evidence.get("by_area", {}))
     if alert.hazard is Hazard.RAINSTORM and towns > 1:
         parts.insert(1, f"{towns}个乡镇（街道）达到预警标准")
@@ -148,14 +137,6 @@ def _rain(evidence: Mapping[str, Any]) -> list[str]:
         return [f"{window}雨量降至{number(rain_mm)}毫米"]
     limit = "" if threshold_mm is None else f"（标准{number(threshold_mm)}毫米）"
     return [f"{window}雨量{number(rain_mm)}毫米{limit}"]
-
-
-def _measured(evidence: Mapping[str, Any]) -> list[str]:
-    return [
-        text.format(number(evidence[name]))
-        for name, text in _FIGURES
-        if isinstance(evidence.get(name), int | float)
-    ]
 
 
 def _failure(evidence: Mapping[str, Any]) -> list[str]:
@@ -227,7 +208,7 @@ def description(alert: Alert, places: Places) -> str:
     if alert.hazard is Hazard.EARTHQUAKE:
         period = ""
     sentences = [f"{opening}：{period}{figures(alert, places, alert.issued_at)}"]
-    if alert.issued_at - alert.observed_at >= _OLD:
+    if alert.issued_at - alert.observed_at >= OLD:
         sentences.append(f"观测截至{minute_zh(alert.observed_at)}")
     if alert.missing_since:
         sentences.append(f"自{minute_zh(alert.missing_since)}起无有效数据，等级维持不变，请值班人员核实")
@@ -292,15 +273,6 @@ def _spoken(status: Status, automatic: bool, body: str) -> str:
     sign = f"{_MARK[status]}，{_MARK[status]}，以下是模拟数据。" if status in _MARK else ""
     text = sign + ("自动发布。" if automatic else "") + body
     return text.translate(_UNSPEAKABLE).replace("，。", "。")
-
-
-def groups_of(alerts: Sequence[Alert]) -> list[list[Alert]]:
-    """Alerts of one hazard, level, verb and issuer together, the highest first, ends last."""
-    groups: dict[tuple[Any, ...], list[Alert]] = {}
-    for alert in alerts:
-        key = (alert.type == "cancel", -spoken_level(alert), alert.hazard, verb(alert), alert.issuer)
-        groups.setdefault(key, []).append(alert)
-    return [groups[key] for key in sorted(groups)]
 
 
 def sms(alert: Alert, places: Places, at: datetime, automatic: bool = False) -> str:

@@ -45,6 +45,17 @@ def _reason_option(required: bool) -> Callable[[Callable[..., Any]], Callable[..
     return click.option("--reason", default="", help="Why; kept with the act.")
 
 
+def _about_one_alert(*, reason_required: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """What every act upon an alert takes: ALERT, `--reason`, `--by`, `--url`."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for add in (engine_option, _by_option, _reason_option(reason_required), click.argument("alert")):
+            command = add(command)
+        return command
+
+    return decorate
+
+
 @alerts.command("list")
 @click.option("--all", "everything", is_flag=True, help="Also those that have ended.")
 @engine_option
@@ -90,30 +101,21 @@ def show(alert: str, notices: bool, as_json: bool, url: str) -> None:
 
 
 @alerts.command()
-@click.argument("alert")
-@_reason_option(required=False)
-@_by_option
-@engine_option
+@_about_one_alert(reason_required=False)
 def ack(alert: str, reason: str, by: str, url: str) -> None:
     """Acknowledge the newest version: somebody has seen it."""
     _act(url, "acknowledge", by, alert=alert, reason=reason)
 
 
 @alerts.command()
-@click.argument("alert")
-@_reason_option(required=False)
-@_by_option
-@engine_option
+@_about_one_alert(reason_required=False)
 def release(alert: str, reason: str, by: str, url: str) -> None:
     """Release the newest version to the public."""
     _act(url, "release", by, alert=alert, reason=reason)
 
 
 @alerts.command()
-@click.argument("alert")
-@_reason_option(required=True)
-@_by_option
-@engine_option
+@_about_one_alert(reason_required=True)
 def cancel(alert: str, reason: str, by: str, url: str) -> None:
     """End an alert by hand; those who were told hear of it."""
     _act(url, "cancel", by, alert=alert, reason=reason)

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -44,10 +45,12 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(made)
 
 
-def begun(folder: Path, broker: str, seconds: int) -> subprocess.Popen[str]:
+@contextmanager
+def begun(folder: Path, broker: str, seconds: int) -> Iterator[subprocess.Popen[str]]:
+    """A demo; one that a failed test leaves behind is killed, and its servers go with it."""
     (folder / "tmp").mkdir()
     words = ["--broker", broker, "--seconds", str(seconds), "--minutes", str(MINUTES)]
-    return subprocess.Popen(
+    demo = subprocess.Popen(
         [sys.executable, "-m", "deploy.demo", *words, "--data", str(folder / "data")],
         cwd=ROOT,
         env={name: value for name, value in os.environ.items() if name != "FORCE_COLOR"}
@@ -56,6 +59,12 @@ def begun(folder: Path, broker: str, seconds: int) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
     )
+    try:
+        yield demo
+    finally:
+        if demo.poll() is None:
+            demo.kill()
+            demo.wait()
 
 
 def left_over(folder: Path) -> list[str]:
@@ -85,8 +94,8 @@ def test_the_storm_on_apache_kafka_tells_all_tiers_by_all_means(folder: Path) ->
         program("java")
     except ServerMissing as error:
         refuse_or_skip(error)
-    demo = begun(folder, "kafka", SECONDS)
-    out, err = demo.communicate(timeout=570)
+    with begun(folder, "kafka", SECONDS) as demo:
+        out, err = demo.communicate(timeout=570)
     assert (demo.returncode, err) == (0, "")
     for part in PARTS:
         assert re.search(rf"{part} \d+", out), part
@@ -109,11 +118,11 @@ def test_without_java_it_runs_on_the_broker_from_the_package_index_and_says_what
     folder: Path,
 ) -> None:
     """A smoke test, ended by a signal as soon as people have been told of the night before."""
-    demo = begun(folder, "tansu", 600)
     received = folder / "data" / "received.txt"
-    until("a message", lambda: received.exists() and bool(received.read_text(encoding="utf-8")), demo)
-    demo.send_signal(signal.SIGINT)
-    out, err = demo.communicate(timeout=200)
+    with begun(folder, "tansu", 600) as demo:
+        until("a message", lambda: received.exists() and bool(received.read_text(encoding="utf-8")), demo)
+        demo.send_signal(signal.SIGINT)
+        out, err = demo.communicate(timeout=200)
     assert (demo.returncode, err) == (0, "")
     assert out.count("it proves no recovery") == 2
     assert "演练小结" in out
@@ -121,10 +130,10 @@ def test_without_java_it_runs_on_the_broker_from_the_package_index_and_says_what
 
 
 def test_a_signal_while_it_sets_up_ends_all_that_it_started(folder: Path) -> None:
-    demo = begun(folder, "tansu", 600)
-    until("PostgreSQL's folder", lambda: any((folder / "tmp").glob("fenghuo-postgres*")), demo)
-    demo.send_signal(signal.SIGINT)
-    _, err = demo.communicate(timeout=120)
+    with begun(folder, "tansu", 600) as demo:
+        until("PostgreSQL's folder", lambda: any((folder / "tmp").glob("fenghuo-postgres*")), demo)
+        demo.send_signal(signal.SIGINT)
+        _, err = demo.communicate(timeout=120)
     assert (demo.returncode, err.strip()) == (
         130,
         "demo-kafka: stopped; everything that it started has ended",
