@@ -160,12 +160,21 @@ class KafkaAccess:
             return self._refusal()
         if _is(error, _FORBIDDEN):
             return f"Kafka forbids this to user {self.username}: {plain(error)}; give it the right (docs/how-to/secure.md)"
+        return self.why_away() or plain(error)
+
+    def why_away(self) -> str | None:
+        """Why a client could not do its part just now: no line, or a user refused; None while one could.
+
+        One broker that answers is enough.
+        """
+        reasons = []
         for address in self.bootstrap:
             host, _, port = address.rpartition(":")
             reason = why_no_line(host, int(port), self.tls)
-            if reason is not None:
-                return f"Kafka at {address}: {reason}"
-        return self._refusal() if self._is_refused() else plain(error)
+            if reason is None:
+                return self._refusal() if self._is_refused() else None
+            reasons.append(f"Kafka at {address}: {reason}")
+        return next(iter(reasons), None)
 
     def _refusal(self) -> str:
         return (

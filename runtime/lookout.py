@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from alerting.ledger import Ledger
 from console.site import Health
+from runtime import metrics
 from runtime.clock import Clock
 from runtime.topics import ASKED_MS, OPEN, RECONNECT_MS
 from schemas.bundle import Bundle
@@ -136,7 +137,10 @@ class Lookout:
                 )
             self._admin.describe_cluster()
         except KafkaError as error:
-            self.kafka_fault = self._explain(error)
+            fault = self._explain(error)
+            if fault != self.kafka_fault:
+                metrics.log.error("kafka.away reason=%s; acts cannot be taken", fault)
+            self.kafka_fault = fault
             if self._admin is not None:
                 # A client that was refused once does not ask again, whatever was mended.
                 self._admin.close()

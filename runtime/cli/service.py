@@ -16,6 +16,8 @@ from rich.logging import RichHandler
 
 from runtime.configuration.shipped import SHIPPED, SHIPPED_WORDS
 
+_RETRYING = ("kafka.net", "kafka.cluster", "kafka.producer", "kafka.consumer")
+
 
 def log_to_terminal(screen: Console | None = None, *, verbose: bool = False) -> None:
     """Plain lines on standard error: what is wrong, and with `verbose` also what is normal.
@@ -27,8 +29,8 @@ def log_to_terminal(screen: Console | None = None, *, verbose: bool = False) -> 
     """
     handler = RichHandler(console=screen or Console(stderr=True), show_path=False, rich_tracebacks=False)
     if not verbose:
-        # kafka-python writes five lines at each try to reach a broker; ours say once why it cannot be reached.
-        handler.addFilter(lambda record: not record.name.startswith("kafka.net"))
+        # kafka-python writes many lines at each try to reach a broker; ours say once why it cannot be reached.
+        handler.addFilter(lambda record: not record.name.startswith(_RETRYING))
     logging.basicConfig(
         level=logging.INFO if verbose else logging.WARNING, format="%(message)s", handlers=[handler]
     )

@@ -15,6 +15,7 @@ from runtime.configuration.loading import load
 from runtime.connections import KafkaAccess
 from runtime.database import open_ledger
 from runtime.faust_app import make_app
+from runtime.kafkawatch import KafkaWatch
 from runtime.tending import Tending
 from runtime.topics import make_topics
 
@@ -35,6 +36,7 @@ def worker(folder: Path, verbose: bool, health: tuple[str, int] | None) -> None:
         make_topics(",".join(kafka.bootstrap), security=kafka.security)
     made: list[Tending] = []
     with (
+        KafkaWatch(kafka.why_away),
         telling_health(health, lambda: made[0].faults() if made else ["the ledger is not open yet"]),
         open_ledger(configuration.settings, os.environ) as ledger,
         tempfile.TemporaryDirectory() as datadir,
