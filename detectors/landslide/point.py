@@ -54,7 +54,7 @@ _BELIEVED = 40
 """Second differences from which on a point's own noise is learned only twice a day."""
 _NOISE_HOURS = 168
 _NOISE_SINCE_H = 6
-"""The newest hours are left out of the noise: a slope that begins to move is not noisy."""
+"""The newest hours are left out of the noise where the older ones tell it: a slope that begins to move is not noisy."""
 _SLOW_EVERY_H = 6
 _SPARSE_NOISE_HOURS = 12 * 24
 _DENSE_NOISE = (8, 2.5)
@@ -194,7 +194,8 @@ class LandslidePoint:
 
     def _learn_noise(self, places: Places, hour: NDArray[np.int64], hours: int) -> None:
         sparse = hours == _SPARSE_NOISE_HOURS
-        back = np.arange(hours - 1, -1, -1)[:, None] + (0 if sparse else _NOISE_SINCE_H)
+        least, caution = _SPARSE_NOISE if sparse else _DENSE_NOISE
+        every = np.arange(hours - 1, -1, -1)[:, None]
         differences = np.zeros(len(places), dtype=np.int64)
         for kind, members in enumerate(SERIES_OF_KIND):
             heard = self._ring.newest_hour[kind, places] != EMPTY
@@ -204,9 +205,15 @@ class LandslidePoint:
             parameters = self._parameters.instrument(KINDS[kind])
             sigma = np.zeros(len(some))
             for series in members:
-                _, value = self._ring.hours(kind, series, some, at - back)
-                packed = _packed(value)
-                own, count = noise_of(packed, *(_SPARSE_NOISE if sparse else _DENSE_NOISE))
+                _, value = self._ring.hours(
+                    kind, series, some, at - every - (0 if sparse else _NOISE_SINCE_H)
+                )
+                own, count = noise_of(_packed(value), least, caution)
+                few = np.flatnonzero(count < least)
+                if not sparse and len(few):
+                    # A point that was put in yesterday is not to wait for a noise of its own until it has failed.
+                    _, value = self._ring.hours(kind, series, some[few], at[few] - every)
+                    own[few], count[few] = noise_of(_packed(value), least, caution)
                 sigma = np.maximum(sigma, own)
                 differences[heard] = np.maximum(differences[heard], count)
             learned = np.maximum(sigma, parameters.least_noise)

@@ -99,6 +99,18 @@ def test_a_slope_that_fails_is_red_before(seed, quiet_h, lasts_h, creep, k, nois
     assert red[0].subject == "LS-0"
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_point_put_in_hours_before_it_fails_has_a_noise_of_its_own(seed):
+    # Sixteen readings in all: the older ones alone would tell its noise when it is over, and the prior is ten times that.
+    hours, values, fails = failing(np.random.default_rng(seed), 7, 9, 3.5, 14, 0.12, 0.12)
+    bundle = points(1)
+    found = findings(
+        stage(bundle), [series(bundle, [START + int(h * HOUR) for h in hours], {"displacement_mm": values})]
+    )
+    assert found[0].level == 4
+    assert fails - (found[0].observed_us - START) / HOUR >= 4
+
+
 def test_red_stays_when_the_point_dies():
     hours, values, _ = failing(np.random.default_rng(1), 24, 24, 2.0, 6, 0.12, 0.2)
     bundle = points(2)
