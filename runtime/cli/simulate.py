@@ -10,8 +10,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from runtime.configuration.shipped import SHIPPED, SHIPPED_WORDS
-from runtime.simulate.place import Place
+from runtime.cli.place import place_option, read_place
 from runtime.simulate.scenarios import SCENARIOS
 from runtime.simulate.truth import truth_of
 from runtime.simulate.writing import write_readings
@@ -46,14 +45,7 @@ class _Moment(click.ParamType):
 )
 @click.option("--from", "start_us", type=_Moment(), help="Leave out what was observed before.")
 @click.option("--until", "stop_us", type=_Moment(), help="Leave out what was observed from then on.")
-@click.option(
-    "--config",
-    metavar="DIR",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    default=SHIPPED,
-    show_default=SHIPPED_WORDS,
-    help="Folder with areas.csv and stations.csv.",
-)
+@place_option("Folder with areas.csv and stations.csv.")
 def simulate(
     scenario: str, seed: int, out: Path, start_us: Micros | None, stop_us: Micros | None, config: Path
 ) -> None:
@@ -62,12 +54,7 @@ def simulate(
     storm: a rain band over the city, floods, two landslides. quake: M 5.5 in Tongjiang. fire: smoke before three
     cameras. quiet: a calm month. mixed: all at once, with late and repeated readings.
     """
-    try:
-        place = Place.read(config)
-    except (OSError, ValueError, KeyError) as error:
-        raise click.ClickException(
-            f"{config} is not a configuration: {error}; try `fenghuo check {config}`"
-        ) from error
+    place = read_place(config)
     made = SCENARIOS[scenario](place, seed)
     start = made.start_us if start_us is None else max(made.start_us, start_us)
     stop = made.stop_us if stop_us is None else min(made.stop_us, stop_us)

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from runtime.configuration.shipped import SHIPPED, SHIPPED_WORDS
+from runtime.cli.place import place_option, read_place
 from runtime.simulate.place import Place
 from runtime.verify import Judgement, Verifier, Version
 from schemas.hazard import Hazard
@@ -28,14 +28,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option(
     "--alerts", "alerts_file", type=_FILE, required=True, help="alerts.jsonl: alert versions, one a line."
 )
-@click.option(
-    "--config",
-    metavar="DIR",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    default=SHIPPED,
-    show_default=SHIPPED_WORDS,
-    help="Folder whose areas.csv says what lies in what.",
-)
+@place_option("Folder whose areas.csv says what lies in what.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
 def verify(truth_file: Path, alerts_file: Path, config: Path, as_json: bool) -> None:
     """Score alerts against what really happened: POD, FAR, CSI and lead times by hazard and level.
@@ -43,12 +36,7 @@ def verify(truth_file: Path, alerts_file: Path, config: Path, as_json: bool) -> 
     Exits with 1 where an event was missed, where nothing happened and yet something was warned of, or where orange
     or red stood in more than 5 % of the areas that truth leaves below orange.
     """
-    try:
-        place = Place.read(config)
-    except (OSError, ValueError, KeyError) as error:
-        raise click.ClickException(
-            f"{config} is not a configuration: {error}; try `fenghuo check {config}`"
-        ) from error
+    place = read_place(config)
     truth = _parsed(truth_file, 0, truth_file.read_bytes(), Truth.model_validate_json)
     with alerts_file.open("rb") as file:
         alerts = [
