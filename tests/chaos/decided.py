@@ -14,6 +14,7 @@ from schemas.bundle import Bundle
 from schemas.log import Broken, Record
 from schemas.notice import NoticeState
 from schemas.packet import Packet
+from schemas.times import Micros
 from tests.chaos.judging import Decided, Key, Told
 
 
@@ -36,16 +37,17 @@ def in_files(folder: Path) -> Decided:
     return Decided.of(*(_lines(folder / f"{name}.jsonl") for name in ("findings", "alerts", "notices")))
 
 
-def keys_in(records: Iterable[Record | Broken], bundle: Bundle) -> set[Key]:
-    """The numbered readings of a log."""
+def arrivals(records: Iterable[Record | Broken], bundle: Bundle) -> dict[Key, Micros]:
+    """The numbered readings of a log, each with the time at which a gateway first took it."""
     stations = [station.id for station in bundle.stations]
-    return {
-        (stations[row], number)
-        for record in records
-        if isinstance(record, Packet)
-        for row, number in zip(record.row.tolist(), record.columns["sequence"].tolist(), strict=True)
-        if number >= 0
-    }
+    found: dict[Key, Micros] = {}
+    for record in records:
+        if isinstance(record, Packet):
+            columns = (record.row, record.columns["sequence"], record.received_us)
+            for row, number, received_us in zip(*(column.tolist() for column in columns), strict=True):
+                if number >= 0:
+                    found.setdefault((stations[row], number), received_us)
+    return found
 
 
 def delivered(ledger: Ledger) -> list[Told]:

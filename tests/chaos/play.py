@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -16,10 +16,10 @@ from alerting.ledger import Ledger
 from runtime.clock import MachineClock, SetClock
 from runtime.logfile import LogFileReader
 from schemas.bundle import Bundle
-from schemas.times import from_micros, to_micros
+from schemas.times import SECOND, Micros, from_micros, to_micros
 from tests.chaos import results
 from tests.chaos.configuration import RATE
-from tests.chaos.decided import delivered, in_files, in_the_ledger, keys_in
+from tests.chaos.decided import arrivals, delivered, in_files, in_the_ledger
 from tests.chaos.deployment import DRAIN_S, Deployment, wait_until
 from tests.chaos.faults import Breaking, Fault, schedule
 from tests.chaos.judging import Key, chain_differences, differences, lost, sent_twice, told_nobody
@@ -141,18 +141,19 @@ def _judged(
         different=tuple(different),
         twice=tuple(sent_twice(receivers.told, actual.notices)),
         died=tuple(deployment.deaths()),
+        latest_s=_latest_s(storm, logged),
         seconds=0.0,
     )
 
 
-def _logged(logs: Sequence[Path], bundle: Bundle) -> tuple[dict[str, set[Key]], list[str]]:
+def _logged(logs: Sequence[Path], bundle: Bundle) -> tuple[dict[str, dict[Key, Micros]], list[str]]:
     """By area the readings of its log; and which logs were not decided to their end."""
-    found: dict[str, set[Key]] = {}
+    found: dict[str, dict[Key, Micros]] = {}
     undecided = []
     for path in logs:
         with contextlib.closing(LogFileReader(path)) as file:
             records = (record for part in file.parts(_PART) for _, record in part)
-            found[file.head.area] = keys_in(records, bundle)
+            found[file.head.area] = arrivals(records, bundle)
             assert file.end is not None
             if file.end.decided < file.end.last:
                 undecided.append(
@@ -163,6 +164,16 @@ def _logged(logs: Sequence[Path], bundle: Bundle) -> tuple[dict[str, set[Key]], 
                 for position, reason in file.end.dead.items()
             ]
     return found, undecided
+
+
+def _latest_s(storm: Storm, logged: Mapping[str, Mapping[Key, Micros]]) -> float:
+    late_us = [
+        found[line.station, line.number] - line.at_us
+        for found in logged.values()
+        for line in storm.lines
+        if (line.station, line.number) in found
+    ]
+    return round(max(late_us, default=0) / SECOND / RATE, 1)
 
 
 class _Numbered(msgspec.Struct):

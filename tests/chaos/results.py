@@ -49,6 +49,8 @@ class Result(BaseModel):
     twice: tuple[str, ...]
     died: tuple[str, ...]
     """Programs that ended by themselves and were started again: no failure, but worth a look."""
+    latest_s: float
+    """How late, at most, a gateway took a reading; seconds of the machine."""
     seconds: float
 
     @property
@@ -109,6 +111,7 @@ _COLUMNS = (
     ("twice", 5),
     ("differ", 6),
     ("died", 4),
+    ("late s", 6),
     ("s", 4),
 )
 
@@ -132,6 +135,7 @@ def table(results: Sequence[Result], code: str) -> str:
             len(one.twice),
             len(one.different),
             len(one.died),
+            round(one.latest_s),
             round(one.seconds),
         )
         cells = " ".join(str(value).rjust(width) for value, (_, width) in zip(values, _COLUMNS, strict=True))

@@ -187,6 +187,7 @@ def _result(seed: int, code: str, lost_: tuple[str, ...] = ()) -> Result:
         different=(),
         twice=(),
         died=(),
+        latest_s=0.4,
         seconds=1.0,
     )
 
