@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -53,14 +53,31 @@ def compare(name: str, unit: str, count: int, ours: Way, bare: Way, rounds: int 
     rounds
         Odd, so that the median is a round that happened. One more before them is not counted.
     """
-    seconds: tuple[list[float], list[float]] = ([], [])
+    return compare_by({name: time.perf_counter}, unit, count, ours, bare, rounds)[0]
+
+
+def compare_by(
+    clocks: Mapping[str, Callable[[], float]], unit: str, count: int, ours: Way, bare: Way, rounds: int = 5
+) -> list[Ratio]:
+    """Time both in turn by several clocks, such as the processor's, which others' work does not move.
+
+    Parameters
+    ----------
+    clocks
+        By the name of each comparison, what tells the time in seconds.
+    """
+    seconds: list[tuple[list[float], list[float]]] = [([], []) for _ in clocks]
     for number in range(rounds + 1):
-        for taken, way in zip(seconds, (ours, bare), strict=True):
+        for side, way in enumerate((ours, bare)):
             with way() as work:
-                began = time.perf_counter()
+                began = [clock() for clock in clocks.values()]
                 work()
-                elapsed_s = time.perf_counter() - began
+                elapsed_s = [clock() - start for clock, start in zip(clocks.values(), began, strict=True)]
             if number:
-                taken.append(elapsed_s)
-    ours_s, bare_s = map(statistics.median, seconds)
-    return Ratio(name, unit, count / ours_s, count / bare_s)
+                for taken, one_s in zip(seconds, elapsed_s, strict=True):
+                    taken[side].append(one_s)
+    medians = (map(statistics.median, taken) for taken in seconds)
+    return [
+        Ratio(name, unit, count / ours_s, count / bare_s)
+        for name, (ours_s, bare_s) in zip(clocks, medians, strict=True)
+    ]

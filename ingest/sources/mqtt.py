@@ -66,8 +66,9 @@ class MqttSettings(BaseModel):
     share: str | None = Field(default=None, pattern=r"^[^/+#$\x00-\x1f]+$", max_length=64)
     """The group of a shared subscription: each message goes to one of the gateways that name it (MQTT 5). Left out, each
     gateway gets all, and what comes over two counts once."""
-    window: int = Field(default=1000, ge=1, le=65535)
-    """Messages that the broker may send ahead of our acknowledgements."""
+    window: int = Field(default=4000, ge=1, le=65535)
+    """Messages that the broker may send ahead of our acknowledgements, if its own limit is no lower (Mosquitto:
+    max_inflight_messages): eight batches on their way into the log."""
 
     @model_validator(mode="after")
     def _only_mqtt_5_shares(self) -> Self:

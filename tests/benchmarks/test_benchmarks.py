@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import pytest
 
 from benchmarks.__main__ import line, names
-from benchmarks.ratio import Ratio, Way, Work, compare, ready
+from benchmarks.ratio import Ratio, Way, Work, compare, compare_by, ready
 from tests.house.tree import ROOT
 
 
@@ -41,6 +41,20 @@ def test_ratio_is_ours_by_bare() -> None:
     assert ratio.ours_per_s < 100 / 0.02
 
 
+def test_each_clock_gives_a_ratio_of_the_same_rounds() -> None:
+    steps = iter(range(1000))
+    ratios = compare_by(
+        {"wall": time.perf_counter, "steps": lambda: float(next(steps))},
+        "things",
+        10,
+        ready(lambda: [next(steps) for _ in range(3)]),
+        ready(lambda: next(steps)),
+        rounds=3,
+    )
+    assert [ratio.name for ratio in ratios] == ["wall", "steps"]
+    assert (ratios[1].ours_per_s, ratios[1].bare_per_s) == (10 / 4, 10 / 2)
+
+
 def test_a_line_shows_both_figures_and_the_ratio() -> None:
     assert line(Ratio("replay", "readings", 25_000, 2_000_000)).split() == [
         "replay",
@@ -60,7 +74,7 @@ def test_an_unknown_name_is_refused_with_what_there_is() -> None:
         check=False,
     )
     assert done.returncode == 2
-    assert "no benchmark nonsense; there are mqtt, replay" in done.stderr
+    assert f"no benchmark nonsense; there are {', '.join(names())}" in done.stderr
 
 
 @pytest.mark.parametrize("name", names())
