@@ -12,6 +12,7 @@ from alerting.ledger import Ledger
 from runtime.cli.engine import call, engine_option
 from runtime.clock import MachineClock
 from runtime.configuration.loading import load
+from runtime.database import open_ledger
 from runtime.surroundings import ledger_url
 from schemas.reject import Reject, RejectReason
 
@@ -25,10 +26,11 @@ def rejects() -> None:
 
 
 def _ledger(folder: Path) -> Ledger:
-    url = ledger_url(load(folder).settings, os.environ)
+    settings = load(folder, "rejects").settings
+    url = ledger_url(settings, os.environ)
     if "://" not in url and not Path(url).exists():
         raise click.ClickException(f"{url} is not there: no engine has run on this configuration's data yet")
-    return Ledger.open(url)
+    return open_ledger(settings, os.environ)
 
 
 @rejects.command("list")

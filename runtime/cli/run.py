@@ -25,7 +25,7 @@ def run(folder: Path, data: Path | None, verbose: bool) -> None:
 
     Without brokers.mqtt in fenghuo.yaml a broker starts inside the process, for a first try only.
     """
-    configuration = load(folder)
+    configuration = load(folder, "run")
     log_to_terminal(verbose=verbose)
     try:
         process = EmbeddedProcess(configuration, data or configuration.settings.database.folder, os.environ)
