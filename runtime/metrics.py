@@ -21,6 +21,9 @@ dead_records_total = Counter(
     "fenghuo_dead_records_total", "Records that no pipeline could process, kept and passed over."
 )
 findings_total = Counter("fenghuo_findings_total", "Findings.", ["hazard", "level"])
+forwards_total = Counter(
+    "fenghuo_forwards_total", "Findings forwarded to another association area's log.", ["hazard", "area"]
+)
 alerts_total = Counter(
     "fenghuo_alerts_total", "Alert versions by tier told.", ["hazard", "level", "type", "tier"]
 )
@@ -142,6 +145,8 @@ def count(decisions: Decisions) -> None:
     """Count what was decided."""
     for finding in decisions.findings:
         findings_total.labels(finding.hazard, str(finding.level)).inc()
+    for forward in decisions.forwards:
+        forwards_total.labels(forward.finding.hazard, forward.area).inc()
     for alert in decisions.alerts:
         for tier in alert.tiers:
             alerts_total.labels(alert.hazard, str(alert.level), alert.type, tier).inc()
