@@ -117,9 +117,9 @@ def test_the_storm_on_apache_kafka_tells_all_tiers_by_all_means(folder: Path) ->
 def test_without_java_it_runs_on_the_broker_from_the_package_index_and_says_what_that_proves(
     folder: Path,
 ) -> None:
-    """A smoke test, ended by a signal as soon as people have been told of the night before."""
+    """A smoke test, ended by a signal as soon as somebody has been told of something."""
     received = folder / "data" / "received.txt"
-    with begun(folder, "tansu", 600) as demo:
+    with begun(folder, "tansu", 3 * SECONDS) as demo:
         until("a message", lambda: received.exists() and bool(received.read_text(encoding="utf-8")), demo)
         demo.send_signal(signal.SIGINT)
         out, err = demo.communicate(timeout=200)
