@@ -105,6 +105,37 @@ class Acknowledgements:
             else:
                 self.note(station, number, moment)
 
+    def merge(self, station: str, told: Acknowledgement) -> None:
+        """Take what another process has acknowledged: it is as durable as what we know.
+
+        It is told again only where we know more than was told, so that the newest word says all that is known.
+        """
+        observed_us = None if told.observed_at is None else to_micros(told.observed_at)
+        below = min(WINDOW, told.sequence)
+        gaps = sum(
+            1 << (told.sequence - number) for number in told.missing if 0 < told.sequence - number <= below
+        )
+        theirs = ((1 << (below + 1)) - 1) & ~gaps
+        numbers = self._stations.get(station)
+        if numbers is None:
+            self.note(station, told.sequence, observed_us)
+            numbers = self._stations.get(station)
+            if numbers is None:  # no name of a station
+                return
+            del self._untold[station]
+        above = told.sequence - numbers.highest
+        if above < -WINDOW:  # of before a restart of the counter, or of behind one that we have not met
+            return
+        ours = numbers.seen >> -above if above <= 0 else numbers.seen << above if above <= WINDOW else 0
+        if above > 0:
+            numbers.highest, numbers.observed_us = told.sequence, observed_us
+            numbers.seen = (ours | theirs) & _FULL
+        else:
+            numbers.seen |= (theirs << -above) & _FULL
+        if above < 0 or ours & ((1 << (below + 1)) - 1) & ~theirs:
+            self._untold[station] = None
+        self._unsaved[station] = None
+
     def due(self, now_s: float) -> list[NumbersRow]:
         """What is to be told at a time in seconds of any clock that never goes back; it counts as told then."""
         due = [name for name in self._untold if now_s - self._stations[name].told_s >= EVERY_S]

@@ -17,6 +17,7 @@ from typing import Protocol
 
 import msgspec
 import numpy as np
+from pydantic import ValidationError
 
 from ingest.acknowledgement import (
     EVERY_S,
@@ -26,8 +27,9 @@ from ingest.acknowledgement import (
     durable_of,
 )
 from runtime import metrics
+from schemas.acknowledgement import Acknowledgement
 from schemas.bundle import Bundle
-from schemas.errors import PlainError
+from schemas.errors import PlainError, plain
 from schemas.log import Record
 from schemas.packet import Packet
 from schemas.reject import Reject
@@ -105,6 +107,16 @@ class Acknowledger:
                         self._numbers.note(*one)
         except Exception:  # noqa: BLE001 - what is durable stays so; its sender only hears of it at the next repeat
             metrics.log.exception("acknowledgement.failed")
+
+    def hear(self, topic: str, body: bytes) -> None:
+        """Take what another gateway has told on `acks/<station>`: with a shared subscription each has a part of it."""
+        try:
+            told = Acknowledgement.model_validate_json(body)
+        except ValidationError as error:
+            metrics.log.warning("acknowledgement.unreadable topic=%s reason=%s", topic, plain(error))
+            return
+        with self._lock:
+            self._numbers.merge(topic.removeprefix(f"{TOPIC}/"), told)
 
     def _run(self) -> None:
         saved_s = time.monotonic()

@@ -20,7 +20,7 @@ from alerting.ledger import Ledger
 from ingest.sources.kafka import KafkaSource
 from ingest.sources.mqtt import MqttSource
 from runtime import metrics
-from runtime.acknowledging import Acknowledger
+from runtime.acknowledging import TOPIC, Acknowledger
 from runtime.clock import Clock
 from runtime.configuration.loading import Configuration
 from runtime.configuration.settings import OfflineSettings, Settings
@@ -104,6 +104,8 @@ class Gateway:
         self.acknowledger = None if self.mqtt is None else Acknowledger(self.mqtt)
         if self.acknowledger is not None:
             self.intake.on_durable = self.acknowledger.note
+            if self.mqtt is not None and self.mqtt.is_shared:
+                self.mqtt.listen(f"{TOPIC}/+", self.acknowledger.hear)
         self._following = _Following(ledger, self._bundle, self.intake, self._buffer)
 
     def _local_warnings(

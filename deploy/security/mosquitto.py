@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 PROGRAMS: Mapping[str, Sequence[str]] = {
-    "gateway": ("topic read readings/#", "topic write acks/#"),
+    "gateway": ("topic read readings/#", "topic readwrite acks/#"),
     "dispatch": (
         "topic read receipts/+",
         "topic write alerts/#",

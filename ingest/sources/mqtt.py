@@ -23,6 +23,7 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MessageType, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.subscribeoptions import SubscribeOptions
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ingest.arrival import Arrival, Settled, Submit
@@ -119,6 +120,7 @@ class MqttSource:
         self._explain = explain
         self._said: str | None = None
         """The last reason told for its absence, so that each is told once."""
+        self._beside: str | None = None
         self._connection = 0
         self._to_acknowledge: list[tuple[int, int]] = []
         self._acknowledging = threading.Lock()
@@ -163,6 +165,18 @@ class MqttSource:
         self._client.disconnect()
         self._client.loop_stop()
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether other clients take some of the messages."""
+        return self._settings.share is not None
+
+    def listen(self, topic: str, hear: Callable[[str, bytes], None]) -> None:
+        """Hear also what other clients say on a topic, at most once (MQTT 5); call it before the start."""
+        self._beside = topic
+        self._client.message_callback_add(
+            topic, lambda _client, _data, message: hear(message.topic, bytes(message.payload))
+        )
+
     def publish_retained(self, topic: str, body: bytes) -> bool:
         """Send a message at most once, retained; False where it cannot go just now."""
         if not self.connected.is_set():
@@ -176,6 +190,8 @@ class MqttSource:
             return
         self._said = None
         client.subscribe(self._settings.subscription, qos=1)
+        if self._beside is not None:
+            client.subscribe(self._beside, options=SubscribeOptions(qos=0, noLocal=True))
 
     def _on_connect_fail(self, _client: Any, _data: Any) -> None:
         self._tell_away("mqtt.unreachable", self._explain())

@@ -159,3 +159,44 @@ def test_an_acknowledgement_reads_as_the_contract_says() -> None:
         "observed_at": "2026-07-17T14:53:20.000003Z",
         "missing": [2],
     }
+
+
+SOME = st.lists(st.integers(0, 60) | st.integers(940, 1000), max_size=40)
+
+
+@given(SOME, SOME, st.booleans())
+@settings(deadline=None)
+def test_two_that_tell_each_other_know_what_one_would_know(
+    first: list[int], second: list[int], turn: bool
+) -> None:
+    one, other = noted(*first), noted(*second)
+    pair = [(one, other), (other, one)] if turn else [(other, one), (one, other)]
+    newest = None
+    for second_s in range(4):
+        for speaker, hearer in pair:
+            for station, word in told(speaker, 10.0 * second_s).items():
+                newest = word
+                hearer.merge(station, word)
+    assert told(one, 100.0) == told(other, 100.0) == {}, "they come to rest"
+    every = first + second
+    if not every:
+        assert newest is None
+        return
+    (together,) = told(noted(*every)).values()
+    assert newest is not None
+    assert (newest.sequence, newest.missing) == (together.sequence, together.missing)
+    for knower in (one, other):
+        (row,) = knower.changed()
+        assert acknowledgement_of(row).missing == together.missing
+
+
+def test_a_word_from_far_away_is_no_burden() -> None:
+    made = noted(5)
+    made.merge("R-1", Acknowledgement(sequence=2**62, observed_at=None))
+    assert told(made)["R-1"].sequence == 2**62
+    made.merge("R-1", Acknowledgement(sequence=7, observed_at=None))
+    assert told(made, 10.0) == {}
+    made.merge("no/name", Acknowledgement(sequence=7, observed_at=None))
+    assert told(made, 20.0) == {}
+    made.note("R-1", 8, T)
+    assert told(made, 30.0)["R-1"].missing == tuple(range(8)), "its counter has begun again"

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from kafka import KafkaConsumer, TopicPartition
-from paho.mqtt import publish
+from paho.mqtt import publish, subscribe
 from paho.mqtt.enums import MQTTProtocolVersion
 
 from alerting.ledger import Ledger
@@ -75,6 +75,12 @@ class Site:
         publish.multiple(
             messages, self.mosquitto.host, self.mosquitto.port, protocol=MQTTProtocolVersion.MQTTv5
         )
+
+    def acknowledged(self, station: str) -> tuple[int, list[int]]:
+        """The number that is acknowledged last, and which below it are not."""
+        word = subscribe.simple(f"acks/{station}", hostname=self.mosquitto.host, port=self.mosquitto.port)
+        fields = json.loads(word.payload)
+        return fields["sequence"], fields["missing"]
 
     def log(self) -> list[Positioned]:
         """The city's log as far as it goes."""
@@ -175,6 +181,8 @@ def test_gateways_that_share_take_each_message_once_and_one_that_comes_back_find
                 one.intake.on_durable = _counting(taken, name, one.intake.on_durable)
             site.publish(readings)
             until("all to be logged", lambda: len(site.rows()) >= len(readings))
+            # Each has a part of the numbers; what they tell each other makes one word of it.
+            until("a word that says all", lambda: site.acknowledged("LS-1") == (len(readings) - 1, []))
         assert len(site.rows()) == len(set(site.rows())) == len(readings)
         assert min(taken.values()) > 0
         assert sum(taken.values()) == len(readings)
