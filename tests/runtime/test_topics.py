@@ -13,9 +13,9 @@ from click.testing import CliRunner, Result
 from kafka import KafkaConsumer
 from kafka.admin import KafkaAdminClient
 
-from runtime import kafkalog
 from runtime.cli.topics import topics
 from runtime.connections import KafkaRefused
+from runtime.kafkalog import KafkaLog
 from runtime.logstore import LogFull
 from runtime.topics import LOG, READINGS, compare_topics, make_topics
 from schemas.log import Tick, decode_record
@@ -89,24 +89,22 @@ def test_topics_are_made_once_and_what_differs_is_found(kafka: Kafka, tmp_path: 
 def test_what_a_broker_refuses_is_one_plain_line(kafka: Kafka, tmp_path: Path) -> None:
     nobody = run(place(tmp_path, f"127.0.0.1:{spare_port()}"), "--check")
     assert isinstance(nobody.exception, KafkaRefused)
-    assert re.fullmatch(r"Kafka at 127.0.0.1:\d+: it does not answer: Connection refused", str(nobody.exception))
+    assert re.fullmatch(
+        r"Kafka at 127.0.0.1:\d+: it does not answer: Connection refused", str(nobody.exception)
+    )
     unnamed = CliRunner().invoke(topics, ["--config", str(SMALL)])
     assert "brokers.kafka.bootstrap names no broker" in unnamed.output
 
 
-def test_what_kafka_does_not_acknowledge_is_told_and_the_log_goes_on_when_it_is_back(
-    kafka: Kafka, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_kafka_does_not_acknowledge_is_told_and_the_log_goes_on_when_it_is_back(kafka: Kafka) -> None:
     make_topics(kafka.bootstrap)
-    log = kafkalog.KafkaLog([kafka.bootstrap])
+    log = KafkaLog([kafka.bootstrap], patience_s=5.0)
     log.append([("5119", 1, Tick(1))])
-    monkeypatch.setattr(kafkalog, "_ACKNOWLEDGED_S", 1.0)
     kafka.kill()
     for at in (2, 3):
         with pytest.raises(LogFull, match="Kafka does not acknowledge"):
             log.append([("5119", at, Tick(at))])
     kafka.start()
-    monkeypatch.setattr(kafkalog, "_ACKNOWLEDGED_S", 10.0)
     log.append([("5119", 4, Tick(4))])
     log.close()
     consumer = KafkaConsumer(LOG, bootstrap_servers=kafka.bootstrap, auto_offset_reset="earliest")
