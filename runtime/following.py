@@ -53,11 +53,12 @@ class LedgerFollower:
                     self._tell(code)
                 self.fault = None
             except SQLAlchemyError as error:
-                if self.fault is None:
+                fault = plain(error)
+                if fault != self.fault:
                     metrics.log.error(
-                        "ledger.away reason=%s; pages learn of nothing new until it is back", error
+                        "ledger.away reason=%s; pages learn of nothing new until it is back", fault
                     )
-                self.fault = plain(error)
+                self.fault = fault
 
     def _tell(self, code: str) -> None:
         new = self._ledger.decided_after(code, self._seen[code])
