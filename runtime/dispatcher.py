@@ -189,8 +189,10 @@ class Dispatcher:
             try:
                 return await work()
             except DBAPIError as error:
-                self._away = plain(error)
-                log.error("dispatcher.database error=%s; again in %g s", error.orig, _IDLE_S)
+                away = plain(error)
+                if away != self._away:
+                    log.error("dispatcher.database error=%s; again each %g s", away, _IDLE_S)
+                self._away = away
                 await asyncio.sleep(_IDLE_S)
 
     # --- sending ----------------------------------------------------------------------------------------------------

@@ -244,12 +244,16 @@ class _Following:
         self._thread.join()
 
     def _run(self) -> None:
+        away: str | None = None
         while not self._stopping.wait(LOOK_EVERY_S):
             try:
                 self._look()
+                away = None
             except SQLAlchemyError as error:
                 # Nothing is lost by it: workers translate what was decoded by the configuration before.
-                metrics.log.warning("configuration.unknown reason=%s; asking again", plain(error))
+                if plain(error) != away:
+                    metrics.log.warning("configuration.unknown reason=%s; asking again", plain(error))
+                away = plain(error)
 
     def _look(self) -> None:
         configured = self._ledger.configuration()
