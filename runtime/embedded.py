@@ -227,9 +227,7 @@ class EmbeddedEngine:
 
         self._guarded(association, advance)
         if taken:
-            now_us = self.clock.now_us()
-            metrics.decision_seconds.observe(max(0, now_us - association.now) / 1e6)
-            observe(records, partial(self._timed.logged_at, association.code), now_us)
+            observe(records, partial(self._timed.logged_at, association.code), self.clock.now_us())
             metrics.records_total.inc(taken)
         return taken
 

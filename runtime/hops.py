@@ -96,6 +96,7 @@ def observe(
         received_us = int(record.log_us[-1]) if isinstance(record, Packet) else record.at_us
         if isinstance(record, Packet):
             observe_hop("received", int(record.observed_us[-1]), received_us)
+        metrics.decision_seconds.observe(max(0, decided_us - received_us) / SECOND)
         logged_us = logged_at(position)
         if logged_us is not None:
             observe_hop("logged", received_us, logged_us)
