@@ -61,15 +61,15 @@ class Servers:
 
 
 @contextmanager
-def running_servers(broker: Kafka | Tansu) -> Iterator[Servers]:
+def running_servers(broker: type[Kafka | Tansu]) -> Iterator[Servers]:
     """Start servers of our own on loopback, and stop them at the end."""
     with ExitStack() as stack:
         mosquitto, postgres = stack.enter_context(Mosquitto()), stack.enter_context(Postgres())
-        stack.enter_context(broker)
-        yield Servers(broker, mosquitto, postgres.url(postgres.new_database("demo")))
+        kafka = stack.enter_context(broker())
+        yield Servers(kafka, mosquitto, postgres.url(postgres.new_database("demo")))
 
 
-def broker_for(choice: str) -> Kafka | Tansu:
+def broker_for(choice: str) -> type[Kafka | Tansu]:
     """Apache Kafka, or Tansu where it is asked for or nothing else is there.
 
     Raises
@@ -78,21 +78,21 @@ def broker_for(choice: str) -> Kafka | Tansu:
         Apache Kafka is asked for and not there.
     """
     if choice == "tansu":
-        return Tansu()
+        return Tansu
     try:
         kafka_jars()
         program("java")
     except ServerMissing:
         if choice == "kafka":
             raise
-        return Tansu()
-    return Kafka()
+        return Tansu
+    return Kafka
 
 
 def demonstrate(
     console: Console,
     *,
-    broker: Kafka | Tansu,
+    broker: type[Kafka | Tansu],
     storm: Storm,
     lasts_s: float,
     keep: bool,
@@ -120,7 +120,7 @@ def demonstrate(
     shutil.rmtree(data, ignore_errors=True)
     data.mkdir(parents=True)
     _say(console, f"{broker.name}, mosquitto and postgres start …")
-    if isinstance(broker, Tansu):
+    if broker is Tansu:
         _say(console, NO_RECOVERY)
     people = People()
     with (
@@ -174,7 +174,7 @@ def demonstrate(
             _rest(lambda: [*map(ledger.checkpoint_position, areas)])
             settle(ledger, stopped, _SETTLE_S)
         sum_up(console, ledger, configuration, standings.readings, clock, data)
-        if isinstance(broker, Tansu):
+        if broker is Tansu:
             _say(console, NO_RECOVERY)
         if keep and not stopped.is_set():
             _say(console, f"console, workers and dispatchers stay up on {page}; Ctrl-C ends them")
