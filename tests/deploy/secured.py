@@ -18,6 +18,7 @@ from tests.servers.secured import SecuredKafka, SecuredMosquitto, SecuredPostgre
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = ROOT / "tests" / "data" / "configurations" / "small"
 INTEGRATOR, SUBSCRIBER = "weather-bureau", "media"
+RELAY, RELAYED = "relay-1", "RG-014"
 
 
 class Secured:
@@ -37,7 +38,8 @@ class Secured:
             *("--kafka", self.kafka.bootstrap),
             *("--mosquitto", f"127.0.0.1:{self.mosquitto.port}"),
             *("--postgres", f"127.0.0.1:{self.postgres.port}"),
-            *("--integrator", INTEGRATOR, "--subscriber", SUBSCRIBER, *more),
+            *("--integrator", INTEGRATOR, "--subscriber", SUBSCRIBER),
+            *("--relay", f"{RELAY}={RELAYED}", *more),
         )
         self.settings: dict[str, Any] = {
             "status": "exercise",
@@ -83,7 +85,7 @@ class Secured:
         """Run one of our commands to its end; return what it says."""
         place = [] if command == "configure" else ["--config", str(self.place)]
         done = subprocess.run(
-            [sys.executable, "-m", "runtime.cli", command, *place, *words],
+            [sys.executable, "-m", "runtime.cli", command, *words, *place],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

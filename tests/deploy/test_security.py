@@ -28,9 +28,10 @@ from deploy.security.authority import Authority
 from runtime.topics import FINDINGS, LOG, READINGS, alerts_topic
 from schemas.alert import Status
 from schemas.area import Tier
-from tests.deploy.secured import INTEGRATOR, ROOT, SMALL, SUBSCRIBER, Secured
+from tests.chaos.programs import Program
+from tests.deploy.secured import INTEGRATOR, RELAY, RELAYED, ROOT, SMALL, SUBSCRIBER, Secured
 from tests.runtime.running import until
-from tests.servers.base import ServerMissing, refuse_or_skip
+from tests.servers.base import ServerMissing, refuse_or_skip, spare_port
 
 STATION, OTHER = "RG-020", "RG-021"
 PLAYER = "example-511902100001"
@@ -295,6 +296,61 @@ def test_the_log_is_exported_over_the_secured_lines_and_the_ledger_agrees(
         return compared.returncode == 0 and "0 alerts" not in compared.stderr
 
     until("the ledger to agree with the log", agrees, 120)
+
+
+def test_a_relay_brings_its_stations_readings_and_forgets_what_is_in_the_log(
+    programs: Secured, tmp_path: Path
+) -> None:
+    port = spare_port()
+    settings = {
+        "engine": {
+            "host": "127.0.0.1",
+            "port": programs.mosquitto.port,
+            "username": RELAY,
+            "password_file": str(programs.out / "passwords" / f"mqtt-{RELAY}"),
+            "ca_file": str(programs.out / "ca.pem"),
+        },
+        "ports": {"http": port},
+        "folder": str(tmp_path / "relay"),
+    }
+    (tmp_path / "relay.yaml").write_text(json.dumps(settings))
+    relay = Program(
+        "relay", ["relay", "--config", str(tmp_path / "relay.yaml")], tmp_path, {"FENGHUO_TOKEN": "token"}
+    )
+    relay.start()
+    try:
+        until("the relay ready", relay.is_ready, 60)
+        reading = rain(RELAYED, datetime.now(UTC).replace(microsecond=0), 1, rain_mm=0)
+        del reading["sequence"]
+        url = f"http://127.0.0.1:{port}"
+        sent = httpx.post(
+            f"{url}/v1/readings",
+            headers={"authorization": "Bearer token"},
+            content=json.dumps(reading),
+            timeout=20,
+        )
+        assert sent.status_code < 300, sent.text
+
+        def forgotten() -> float:
+            lines = httpx.get(f"{url}/metrics", timeout=20).text.splitlines()
+            return sum(
+                float(line.split()[-1])
+                for line in lines
+                if line.startswith("fenghuo_relay_acknowledged_total ")
+            )
+
+        until("the reading forgotten", lambda: forgotten() == 1, 60)
+    finally:
+        assert relay.stop() == 0
+    assert "relay.forbidden" not in relay.log.read_text()
+
+
+def test_what_operators_run_by_hand_has_its_rights_too(programs: Secured, tmp_path: Path) -> None:
+    until("a reading in the log", lambda: get(programs, "/health")["positions"], 60)
+    programs.run("log", "export", "--out", str(tmp_path / "out"))
+    (exported,) = (tmp_path / "out").glob("*.fhlog")
+    programs.run("log", "compare", str(exported))
+    programs.run("rejects", "list")
 
 
 # --- what is refused ------------------------------------------------------------------------------------------------

@@ -128,7 +128,11 @@ class SecuredPostgres(Postgres):
     def make_roles(self) -> None:
         """Make the database and the roles, as an administrator would with the script that was made."""
         for script, database in (
-            (f"create database {DATABASE}", "postgres"),
+            (
+                f"select 'create database {DATABASE}' where not exists"
+                f" (select from pg_database where datname = '{DATABASE}')\\gexec\n",
+                "postgres",
+            ),
             ((self.deployment / "postgres" / "roles.sql").read_text(), DATABASE),
         ):
             done = self.run_sql(script, database)
