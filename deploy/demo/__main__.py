@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import tempfile
 from pathlib import Path
 
 import click
@@ -58,14 +59,18 @@ def demo(seconds: float, minutes: int, seed: int, broker: str, data: Path, keep:
     screen = Console()
     log_to_terminal(screen if screen.is_terminal else None)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    demonstrate(
-        screen,
-        broker=broker_for(broker),
-        storm=Storm.simulated(seed, minutes * MINUTE),
-        lasts_s=seconds,
-        keep=keep,
-        data=data,
-    )
+    with tempfile.TemporaryDirectory(prefix="fenghuo-demo-") as folder:
+        # All that servers and programs make lies in it and goes with it; the database's own user has to come through.
+        Path(folder).chmod(0o711)
+        tempfile.tempdir = folder
+        demonstrate(
+            screen,
+            broker=broker_for(broker),
+            storm=Storm.simulated(seed, minutes * MINUTE),
+            lasts_s=seconds,
+            keep=keep,
+            data=data,
+        )
 
 
 if __name__ == "__main__":

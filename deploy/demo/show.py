@@ -65,7 +65,8 @@ def running_servers(broker: type[Kafka | Tansu]) -> Iterator[Servers]:
     """Start servers of our own on loopback, and stop them at the end."""
     with ExitStack() as stack:
         mosquitto, postgres = stack.enter_context(Mosquitto()), stack.enter_context(Postgres())
-        kafka = stack.enter_context(broker())
+        kafka: Kafka | Tansu = broker()
+        stack.enter_context(kafka)
         yield Servers(kafka, mosquitto, postgres.url(postgres.new_database("demo")))
 
 
@@ -125,7 +126,7 @@ def demonstrate(
     people = People()
     with (
         running_servers(broker) as servers,
-        tempfile.TemporaryDirectory(prefix="fenghuo-demo-") as folder,
+        tempfile.TemporaryDirectory(prefix="place-") as folder,
         ExitStack() as running,
     ):
         page_port = free_port()

@@ -131,7 +131,7 @@ def test_without_java_it_runs_on_the_broker_from_the_package_index_and_says_what
 
 def test_a_signal_while_it_sets_up_ends_all_that_it_started(folder: Path) -> None:
     with begun(folder, "tansu", 600) as demo:
-        until("PostgreSQL's folder", lambda: any((folder / "tmp").glob("fenghuo-postgres*")), demo)
+        until("PostgreSQL", lambda: any((folder / "tmp").glob("*/fenghuo-postgres*")), demo)
         demo.send_signal(signal.SIGINT)
         _, err = demo.communicate(timeout=120)
     assert (demo.returncode, err.strip()) == (
