@@ -83,7 +83,8 @@ class Gateway:
         self.offline: OfflineLog | None = None
         """What is done while Kafka is away; None where nothing is taken then."""
         if self._buffer is None:
-            make_topics(",".join(access.bootstrap), security=access.security)
+            with access.plainly():
+                make_topics(",".join(access.bootstrap), security=access.security)
         else:
             local = self._local_warnings(configuration, self._buffer, clock, environment, name)
             self.offline = OfflineLog(self.log, rejects, self._buffer, clock, _Kafka(access), local)

@@ -56,6 +56,11 @@ def security() -> None:
 @click.option("--integrator", "integrators", multiple=True, help="A user of Kafka who brings readings.")
 @click.option("--subscriber", "subscribers", multiple=True, help="A user of Kafka who takes alerts.")
 @click.option("--relay", "relays", multiple=True, metavar="NAME=STATION,…", help="A relay and its stations.")
+@click.option(
+    "--local-warnings",
+    is_flag=True,
+    help="Gateways warn by themselves while cut off, and speak to loudspeakers then.",
+)
 @click.option("--client-certificates", is_flag=True, help="Kafka and Mosquitto ask clients for one, too.")
 @_days
 def make(
@@ -69,6 +74,7 @@ def make(
     integrators: tuple[str, ...],
     subscribers: tuple[str, ...],
     relays: tuple[str, ...],
+    local_warnings: bool,
     client_certificates: bool,
     days: int,
 ) -> None:
@@ -92,6 +98,7 @@ def make(
         relays=dict(_relay(word) for word in relays),
         integrators=integrators,
         subscribers=subscribers,
+        local_warnings=local_warnings,
         client_certificates=client_certificates,
     )
     make_deployment(folder, wanted, datetime.now(UTC), days)

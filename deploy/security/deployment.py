@@ -55,6 +55,8 @@ class Deployment(BaseModel):
         Name of a relay to the stations that it speaks for.
     integrators, subscribers
         Who brings readings by Kafka, and who takes alerts from it.
+    local_warnings
+        Whether gateways warn by themselves while they are cut off (`gateway.offline.local_warnings`).
     client_certificates
         Whether Kafka and Mosquitto ask clients for certificates beside passwords.
     """
@@ -71,6 +73,7 @@ class Deployment(BaseModel):
     relays: dict[str, tuple[str, ...]] = {}
     integrators: tuple[str, ...] = ()
     subscribers: tuple[str, ...] = ()
+    local_warnings: bool = False
     client_certificates: bool = False
 
 
@@ -169,6 +172,8 @@ def _make_kafka(folder: Path, wanted: Deployment) -> None:
 def _make_mosquitto(folder: Path, wanted: Deployment) -> None:
     words, out = folder / "passwords", folder / "mosquitto"
     rights = {_user(program): lines for program, lines in mosquitto.PROGRAMS.items()}
+    if wanted.local_warnings:
+        rights[_user("gateway")] = (*mosquitto.PROGRAMS["gateway"], *mosquitto.PROGRAMS["dispatch"])
     users = {_user(program): password(words / f"mqtt-{program}") for program in mosquitto.PROGRAMS}
     for name, served in wanted.relays.items():
         rights[name] = mosquitto.relay_rights(served)
