@@ -43,6 +43,10 @@ class FromFile(NamedTuple):
     source: str
 
 
+_Checked = tuple[Said | Reject, str, Micros]
+"""What an entry is, where it stands, and a reading's log time."""
+
+
 def read_files(
     paths: Sequence[Path], on_bytes: Callable[[int], None], mseed_station: Callable[[str], str | None]
 ) -> Iterator[FromFile]:
@@ -79,9 +83,9 @@ def _timed(entries: Iterable[tuple[Said | Reject, str]]) -> Iterator[FromFile]:
     now = _BEGINNING
     held: tuple[Micros, Said, str] | None = None
     waiting: list[FromFile] = []
-    checked = ((_within_calendar(entry, source), source) for entry, source in entries)
+    checked = (_checked(entry, source) for entry, source in entries)
     opening, first_lies = _opening(checked)
-    for item, source in chain(opening, checked):
+    for item, source, log_us in chain(opening, checked):
         if isinstance(item, Reject):
             if held is None:
                 yield _reject_at(now, item, source)
@@ -89,7 +93,6 @@ def _timed(entries: Iterable[tuple[Said | Reject, str]]) -> Iterator[FromFile]:
                 waiting.append(_reject_at(now, item, source))
             continue
         trusted = item.received_at is not None
-        log_us = _log_time(item)
         if held is not None:
             ahead_us, held_item, held_source = held
             if log_us >= ahead_us - _TRUSTED_AHEAD_US:
@@ -117,38 +120,37 @@ def _timed(entries: Iterable[tuple[Said | Reject, str]]) -> Iterator[FromFile]:
         yield from waiting
 
 
-def _opening(entries: Iterator[tuple[Said | Reject, str]]) -> tuple[list[tuple[Said | Reject, str]], bool]:
+def _opening(entries: Iterator[_Checked]) -> tuple[list[_Checked], bool]:
     """The file's beginning up to its third reading, and whether the first reading lies about its time.
 
     Before the first there is no `now` to be ahead of. Where the second is long before it, one of the two is wrong: late,
     if the third agrees with the first; else the first was ahead, and must not make all others late.
     """
-    opening: list[tuple[Said | Reject, str]] = []
+    opening: list[_Checked] = []
     times: list[Micros] = []
     trusted = False
-    for item, source in entries:
-        opening.append((item, source))
+    for item, source, log_us in entries:
+        opening.append((item, source, log_us))
         if isinstance(item, Reject):
             continue
         trusted = trusted or (not times and item.received_at is not None)
-        times.append(_log_time(item))
+        times.append(log_us)
         if len(times) == 3:
             break
     ahead = len(times) == 3 and max(times[1:]) < times[0] - _TRUSTED_AHEAD_US
     return opening, ahead and not trusted
 
 
-def _log_time(said: Said) -> Micros:
-    return report_end(said) if said.received_at is None else to_micros(said.received_at)
-
-
-def _within_calendar(said: Said | Reject, source: str) -> Said | Reject:
-    """The reading, or its reject where no calendar has its time: such a time must not become `now`."""
-    if isinstance(said, Reject) or EARLIEST <= _log_time(said) <= LATEST:
-        return said
+def _checked(said: Said | Reject, source: str) -> _Checked:
+    """The reading with its log time, or its reject where no calendar has that: such a time must not become `now`."""
+    if isinstance(said, Reject):
+        return said, source, 0
+    log_us = report_end(said) if said.received_at is None else to_micros(said.received_at)
+    if EARLIEST <= log_us <= LATEST:
+        return said, source, log_us
     name = "observed_at" if said.received_at is None else "received_at"
     detail = f"{name}: beyond the years 1 to 8999 in UTC; mend the time"
-    return make_reject(0, source, RejectReason.INVALID, detail, msgspec.json.encode(said))
+    return make_reject(0, source, RejectReason.INVALID, detail, msgspec.json.encode(said)), source, 0
 
 
 def _ahead(now: Micros, log_us: Micros, said: Said, source: str) -> FromFile:
