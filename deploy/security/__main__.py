@@ -61,7 +61,7 @@ def security() -> None:
     is_flag=True,
     help="Gateways warn by themselves while cut off, and speak to loudspeakers then.",
 )
-@click.option("--client-certificates", is_flag=True, help="Kafka and Mosquitto ask clients for one, too.")
+@click.option("--client-certificates", is_flag=True, help="Kafka asks its clients for one, too.")
 @_days
 def make(
     config: Path,

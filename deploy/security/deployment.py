@@ -58,7 +58,7 @@ class Deployment(BaseModel):
     local_warnings
         Whether gateways warn by themselves while they are cut off (`gateway.offline.local_warnings`).
     client_certificates
-        Whether Kafka and Mosquitto ask clients for certificates beside passwords.
+        Whether Kafka asks its clients for certificates beside passwords; stations have none, so Mosquitto does not.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -102,7 +102,7 @@ def make(folder: Path, wanted: Deployment, now: datetime, days: int) -> None:
         if not _certificate(folder, server).exists():
             renew(folder, wanted, server, now, days)
     if wanted.client_certificates:
-        for program in _clients():
+        for program in ("admin", *kafka.PROGRAMS, *_outsiders(wanted)):
             if not (folder / "certificates" / f"{program}.pem").exists():
                 renew_client(folder, program, now, days)
     _make_kafka(folder, wanted)
@@ -187,11 +187,7 @@ def _make_mosquitto(folder: Path, wanted: Deployment) -> None:
     write_public(out / "acl", mosquitto.access_list(rights))
     port = int(wanted.mosquitto[0].rpartition(":")[2])
     text = mosquitto.configuration(
-        wanted.mount / "mosquitto",
-        wanted.mount / CERTIFICATE,
-        port,
-        "/mosquitto/data",
-        client_certificates=wanted.client_certificates,
+        wanted.mount / "mosquitto", wanted.mount / CERTIFICATE, port, "/mosquitto/data"
     )
     write_public(out / "mosquitto.conf", text)
 
@@ -241,7 +237,6 @@ def _settings(wanted: Deployment) -> dict[str, object]:
                 "username": _user("{program}"),
                 "password_file": str(mount / "passwords" / "mqtt-{program}"),
                 "ca_file": authority,
-                **shown,
             },
         },
         "database": {
@@ -260,10 +255,6 @@ def _user(program: str) -> str:
 
 def _outsiders(wanted: Deployment) -> tuple[str, ...]:
     return (*wanted.integrators, *wanted.subscribers)
-
-
-def _clients() -> list[str]:
-    return ["admin", *kafka.PROGRAMS]
 
 
 def _certificate(folder: Path, server: Server) -> Path:

@@ -59,7 +59,7 @@ def password_file(users: Mapping[str, str], before: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def configuration(folder: Path, authority: Path, port: int, data: str, *, client_certificates: bool) -> str:
+def configuration(folder: Path, authority: Path, port: int, data: str) -> str:
     """A whole mosquitto.conf with the one, encrypted listener."""
     return f"""\
 # Made by deploy/security.
@@ -70,7 +70,6 @@ cafile {authority}
 certfile {folder}/server.pem
 keyfile {folder}/server.key
 tls_version tlsv1.2
-require_certificate {"true" if client_certificates else "false"}
 allow_anonymous false
 password_file {folder}/passwords
 acl_file {folder}/acl

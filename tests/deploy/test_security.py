@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import ssl
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from alerting.ledger import tables
 from alerting.ledger.privileges import PRIVILEGES
 from deploy.security.authority import Authority
+from deploy.security.kafka import TOPICS
 from runtime.topics import FINDINGS, LOG, READINGS, alerts_topic
 from schemas.alert import Status
 from schemas.area import Tier
@@ -351,6 +353,20 @@ def test_what_operators_run_by_hand_has_its_rights_too(programs: Secured, tmp_pa
     (exported,) = (tmp_path / "out").glob("*.fhlog")
     programs.run("log", "compare", str(exported))
     programs.run("rejects", "list")
+
+
+def test_kafka_may_ask_for_certificates_too(tmp_path: Path) -> None:
+    made = Secured(tmp_path, client_certificates=True)
+    try:
+        with made.kafka:
+            made.script("kafka")
+            assert made.run("topics").count(": made") == len(TOPICS)
+            del made.settings["brokers"]["kafka"]["cert_file"], made.settings["brokers"]["kafka"]["key_file"]
+            made.write_settings(made.settings)
+            said = made.run("topics", status=2).strip().splitlines()[-1]
+            assert re.search(r"Kafka at 127.0.0.1:\d+: .*certificate", said), said
+    except ServerMissing as error:
+        refuse_or_skip(error)
 
 
 # --- what is refused ------------------------------------------------------------------------------------------------
