@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from detectors.flash_flood import FlashFlood, FlashFloodParameters
 from detectors.rain import RainParameters, RainSignal, Signal
-from detectors.rain.buckets import BUCKETS, Rainfall
+from detectors.rain.buckets import Rainfall
+from detectors.rain.rings import BUCKETS
 from schemas.packet import Packet
 from schemas.times import HOUR, MINUTE, from_micros
 from tests.detectors.contract import Drive, Subject, every_detector_passes
