@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from tests.chaos.programs import Program
+from tests.deploy.clients import STATION, get, rain, station_device
 from tests.deploy.secured import Secured
-from tests.deploy.test_security import STATION, get, rain, station_device
 from tests.runtime.running import until
 from tests.servers.base import ServerMissing, refuse_or_skip
 
