@@ -206,7 +206,7 @@ def note(text: str) -> None:
 
 
 def ratios() -> Iterator[Ratio]:
-    """Yield two ratios: readings in packets by single records; the state taken up by the bare reading of its rows."""
+    """Yield readings in packets by single records, by both clocks, and the state taken up by the bare reading of its rows."""
     with servers() as (kafka, postgres), tempfile.TemporaryDirectory() as folder:
         configuration = Path(folder) / "country"
         configuration.mkdir()
@@ -235,7 +235,7 @@ def ratios() -> Iterator[Ratio]:
                 restore_s = run.metric("fenghuo_restore_seconds")
                 run.kill()
                 bare.append(bare_faust(kafka))
-                yield _throughput(seen, readings, records, bare, memory_gb, ledger)
+                yield from _throughput(seen, readings, records, bare, memory_gb, ledger)
                 yield _recovery(recovery_s, restore_s, records - saved, ledger)
         except BaseException:
             print((Path(folder) / "worker.log").read_text()[-3000:], file=sys.stderr)
@@ -251,26 +251,20 @@ def _throughput(
     bare: list[tuple[float, float]],
     memory_gb: float,
     ledger: psycopg.Connection[tuple[int]],
-) -> Ratio:
+) -> Iterator[Ratio]:
     ages = seen.ages_s()
     checkpoints = len({saved for saved in seen.saved if saved})
-    wall_s, cpu_s = min(bare)
+    wall_s, cpu_s = map(min, zip(*bare, strict=True))
     found = ledger.execute("select count(*) from findings").fetchone()
     size = ledger.execute(
         "select count(*), coalesce(sum(length(bytes)), 0)::bigint from checkpoint_rows"
     ).fetchone()
     note(f"{readings:,} readings of {GAUGES:,} gauges in {records:,} packets of {ROWS}; findings: {found}")
     note(f"worker {seen.seconds:.1f} s, {seen.cpu_seconds:.1f} s of processor, {memory_gb:.2f} GB at most")
-    note(
-        f"worker {readings / seen.cpu_seconds:,.0f} readings a second of processor, bare {SINGLES / cpu_s:,.0f}"
-    )
     note(f"checkpoints: {checkpoints}, oldest {max(ages):.1f} s; state (rows, bytes): {size}")
-    return Ratio(
-        f"rain of {GAUGES:,} gauges, worker by Faust alone",
-        "readings",
-        readings / seen.seconds,
-        SINGLES / wall_s,
-    )
+    name = f"rain of {GAUGES:,} gauges, worker by Faust alone"
+    yield Ratio(name, "readings", readings / seen.seconds, SINGLES / wall_s)
+    yield Ratio(f"{name}, processor", "readings", readings / seen.cpu_seconds, SINGLES / cpu_s)
 
 
 def _recovery(
