@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import subprocess
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = Path(__file__).with_name("results")
@@ -85,8 +86,11 @@ def write(result: Result, folder: Path) -> Path:
 
 
 def read_all(folder: Path) -> list[Result]:
-    """All results kept, by seed."""
-    found = [Result.model_validate_json(path.read_text(encoding="utf-8")) for path in folder.glob("*.json")]
+    """All results kept, by seed; one that an earlier harness wrote with other fields counts as none."""
+    found = []
+    for path in folder.glob("*.json"):
+        with suppress(ValidationError):
+            found.append(Result.model_validate_json(path.read_text(encoding="utf-8")))
     return sorted(found, key=lambda result: (bool(result.faults), result.seed))
 
 

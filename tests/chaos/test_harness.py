@@ -195,6 +195,7 @@ def _result(seed: int, code: str, lost_: tuple[str, ...] = ()) -> Result:
 def test_results_are_gathered_by_seed_and_code(tmp_path: Path) -> None:
     for result in (_result(1, "old"), _result(2, "new"), _result(3, "new", ("one",))):
         results.write(result, tmp_path)
+    (tmp_path / "seed-009.json").write_text('{"seed": 9}')  # an earlier harness's
     kept = results.read_all(tmp_path)
     assert results.missing(range(1, 5), kept, "new") == [1, 4]
     text = results.table(kept, "new")
