@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from alerting.ledger import Ledger
-from runtime.demo.pace import PacedClock
+from runtime.clock import MachineClock
+from runtime.demo.pace import PacedClock, SharedClock
 from runtime.demo.screen import coloured
 from runtime.demo.told import MEANS, Said
 from schemas.area import Tier
@@ -160,3 +161,10 @@ def test_the_clock_stands_until_it_is_given_a_pace_and_knows_what_a_moment_took(
     assert turned >= 1_050 * SECOND
     assert clock.machine_s(1_050 * SECOND) - clock.machine_s(1_000 * SECOND) == pytest.approx(0.05, abs=1e-3)
     assert clock.machine_s(turned + SECOND) - clock.machine_s(turned) == pytest.approx(1.0, abs=1e-3)
+
+
+def test_a_clock_that_processes_share_knows_what_a_moment_took_since_it_was_set():
+    clock = SharedClock(1_000 * SECOND, 60.0, MachineClock().now_us() + SECOND)
+    assert clock.now_us() < 1_000 * SECOND
+    assert clock.machine_s(clock.now_us()) == clock.machine_s(1_000 * SECOND) == 0
+    assert clock.machine_s(1_060 * SECOND) == pytest.approx(1.0)
