@@ -27,7 +27,7 @@ from schemas.log import Broken, Positioned, UnreadableRecord
 from schemas.stage import UnknownState
 from schemas.times import Micros
 
-CHECKPOINT_EVERY_S = 3.0
+CHECKPOINT_EVERY_S = 2.5
 """With the time that one takes to be written, what it holds is never older than 5 s."""
 
 
@@ -231,6 +231,9 @@ class Association:
         self._torn = False
 
     def _bundle(self, bundle_hash: str) -> Bundle:
+        # Nearly always it is the one that this process has read already, and very many stations take a while to read.
+        if bundle_hash == self._first_bundle.hash:
+            return self._first_bundle
         return Bundle(self._ledger.load_bundle(bundle_hash))
 
     def _go_back(self) -> None:
