@@ -81,7 +81,7 @@ autosave_interval 1
 autosave_on_changes false
 max_queued_messages 0
 max_queued_bytes 0
-max_inflight_messages 100
+max_inflight_messages 4000
 persistent_client_expiration 14d
 max_packet_size 4259840
 """
