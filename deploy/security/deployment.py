@@ -186,9 +186,7 @@ def _make_mosquitto(folder: Path, wanted: Deployment) -> None:
     write_secret(passwords, mosquitto.password_file(users, before))
     write_public(out / "acl", mosquitto.access_list(rights))
     port = int(wanted.mosquitto[0].rpartition(":")[2])
-    text = mosquitto.configuration(
-        wanted.mount / "mosquitto", wanted.mount / CERTIFICATE, port, "/mosquitto/data"
-    )
+    text = mosquitto.configuration(wanted.mount / "mosquitto", wanted.mount / CERTIFICATE, port)
     write_public(out / "mosquitto.conf", text)
 
 

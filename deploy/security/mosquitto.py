@@ -20,6 +20,8 @@ PROGRAMS: Mapping[str, Sequence[str]] = {
 """What each program of ours does, by the name of its command."""
 
 _ITERATIONS = 10_000
+_SHIPPED = Path(__file__).parents[1] / "mosquitto" / "mosquitto.conf"
+_BEFORE_THE_REST = "acl_file /mosquitto/config/acl\n"
 # A station's user name is its id. Every line here would hold for everybody, so it names the user.
 _STATIONS = ("pattern write readings/+/%u", "pattern read acks/%u")
 
@@ -59,8 +61,11 @@ def password_file(users: Mapping[str, str], before: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def configuration(folder: Path, authority: Path, port: int, data: str) -> str:
-    """A whole mosquitto.conf with the one, encrypted listener."""
+def configuration(folder: Path, authority: Path, port: int) -> str:
+    """A whole mosquitto.conf with one, encrypted listener; behind it as deploy/mosquitto/mosquitto.conf has it."""
+    _, found, rest = _SHIPPED.read_text(encoding="utf-8").partition(_BEFORE_THE_REST)
+    if not found:
+        raise ValueError(f"{_SHIPPED} no longer says {_BEFORE_THE_REST!r}")
     return f"""\
 # Made by deploy/security.
 per_listener_settings false
@@ -73,18 +78,7 @@ tls_version tlsv1.2
 allow_anonymous false
 password_file {folder}/passwords
 acl_file {folder}/acl
-
-# As deploy/mosquitto/mosquitto.conf says and why.
-persistence true
-persistence_location {data}/
-autosave_interval 1
-autosave_on_changes false
-max_queued_messages 0
-max_queued_bytes 0
-max_inflight_messages 4000
-persistent_client_expiration 14d
-max_packet_size 4259840
-"""
+{rest}"""
 
 
 def _hashed(password: str, salt: bytes | None = None) -> str:
