@@ -39,7 +39,7 @@ class Program(Server):
     """
 
     name = "demo-program"
-    stop_timeout_s = 90.0  # a worker finishes what it has taken
+    stop_timeout_s = 45.0  # a worker finishes what it has taken
 
     def __init__(self, title: str, words: Sequence[str], environment: Mapping[str, str]) -> None:
         super().__init__()
@@ -47,6 +47,8 @@ class Program(Server):
         self._words = words
         self.environment = environment
         self._said = 0
+        self.was_killed = False
+        """Whether it did not end when it was asked to; what it has decided is in its checkpoints."""
 
     def command(self) -> Sequence[str]:
         """The command line as a person would type it, with a page of its health and metrics."""
@@ -71,6 +73,13 @@ class Program(Server):
     def last_words(self) -> str:
         """The end of what it printed."""
         return " / ".join(self.log().strip().splitlines()[-5:]) or "without a word"
+
+    def stop(self) -> None:
+        """Ask, wait, and kill what does not end."""
+        try:
+            super().stop()
+        except subprocess.TimeoutExpired:
+            self.was_killed = True
 
     def ask_to_stop(self) -> None:
         """Ask and do not wait; `stop` waits."""

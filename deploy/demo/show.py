@@ -177,6 +177,12 @@ def demonstrate(
         sum_up(console, ledger, configuration, standings.readings, clock, data)
         if broker is Tansu:
             _say(console, NO_RECOVERY)
+        for one in deployment.programs.values():
+            if one.was_killed:
+                _say(
+                    console,
+                    f"{one.title} did not end within {one.stop_timeout_s:.0f} s and was killed; another went on from its checkpoints",
+                )
         if keep and not stopped.is_set():
             _say(console, f"console, workers and dispatchers stay up on {page}; Ctrl-C ends them")
             with ending_in_order() as stopped:
