@@ -179,10 +179,7 @@ def demonstrate(
             _say(console, NO_RECOVERY)
         for one in deployment.programs.values():
             if one.was_killed:
-                _say(
-                    console,
-                    f"{one.title} did not end within {one.stop_timeout_s:.0f} s and was killed; another went on from its checkpoints",
-                )
+                _say(console, f"{one.title} did not end within {one.stop_timeout_s:.0f} s and was killed")
         if keep and not stopped.is_set():
             _say(console, f"console, workers and dispatchers stay up on {page}; Ctrl-C ends them")
             with ending_in_order() as stopped:
