@@ -59,7 +59,7 @@ class MqttLine(Protocol):
     def key_file(self) -> Path | None: ...
 
 
-_PROBE_MS = 3_000
+_PROBES, _PROBE_MS = 5, 2_000
 
 
 class _Refusals(logging.Handler):
@@ -193,11 +193,19 @@ class KafkaAccess:
         logger = logging.getLogger("kafka.net")
         logger.addHandler(heard)
         try:
-            KafkaAdminClient(
-                bootstrap_servers=list(self.bootstrap), bootstrap_timeout_ms=_PROBE_MS, **self.security
-            ).close()
-        except KafkaError as error:
-            return heard.some or _is(error, _REFUSED)
+            # A broker that refuses often hangs up before its word is read: several tries hear it.
+            for _ in range(_PROBES):
+                try:
+                    KafkaAdminClient(
+                        bootstrap_servers=list(self.bootstrap),
+                        bootstrap_timeout_ms=_PROBE_MS,
+                        **self.security,
+                    ).close()
+                except KafkaError as error:
+                    if heard.some or _is(error, _REFUSED):
+                        return True
+                else:
+                    return False
         finally:
             logger.removeHandler(heard)
         return False
