@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.ratio import Ratio, compare, ready
 from runtime.configuration.loading import load
-from runtime.replay import replay
+from runtime.replay.readings import replay
 from runtime.simulate.place import Place
 from runtime.simulate.scenarios import SCENARIOS
 from runtime.simulate.writing import write_readings

@@ -26,7 +26,7 @@ from kafka import KafkaProducer
 from benchmarks.gauges import CITY, packets, write_configuration
 from benchmarks.ratio import Ratio
 from runtime.configuration.loading import load
-from runtime.topics import LOG, PARTITIONS, make_topics, partition_of
+from runtime.logs.topics import LOG, PARTITIONS, make_topics, partition_of
 from schemas.bundle import Bundle
 from schemas.log import encode_record
 from schemas.times import rfc3339
@@ -38,7 +38,7 @@ GAUGES = int(os.environ.get("GAUGES", "100000"))
 SWEEPS = int(os.environ.get("SWEEPS", "144"))
 """How often each gauge reports: every five minutes for twelve hours."""
 ROWS = int(os.environ.get("ROWS", "500"))
-"""Readings in a packet: what a gateway gathers at most (`runtime.intake.GATHER_PAYLOADS`), and does at this rate."""
+"""Readings in a packet: what a gateway gathers at most (`runtime.intake.taking.GATHER_PAYLOADS`), and does at this rate."""
 SINGLES = int(os.environ.get("SINGLES", "200000"))
 WAIT_S = 600.0
 _POLL_S = 0.25

@@ -16,9 +16,9 @@ from types import MappingProxyType
 from alerting.ledger import Configured, Ledger
 from runtime.clock import Clock
 from runtime.configuration.loading import Configuration
-from runtime.connections import KafkaAccess
-from runtime.kafkalog import KafkaLog
-from runtime.topics import make_topics
+from runtime.logs.kafka import KafkaLog
+from runtime.logs.topics import make_topics
+from runtime.servers.connections import KafkaAccess
 from schemas.bundle import Bundle
 from schemas.errors import PlainError
 from schemas.log import ConfigurationRecord

@@ -35,10 +35,10 @@ from alerting.channels.base import (
 from alerting.channels.topics import AlertTopics
 from alerting.ledger import Claim, Ledger, LedgerError, Settlement
 from runtime.clock import Clock
+from runtime.dispatch.owed import AppendActs, OwedActs
+from runtime.dispatch.receipts import ReceiptBook
+from runtime.dispatch.retries import RetryPolicy, Verdict, judge
 from runtime.hops import observe_hop
-from runtime.owed import AppendActs, OwedActs
-from runtime.receipts import ReceiptBook
-from runtime.retries import RetryPolicy, Verdict, judge
 from schemas.errors import plain
 from schemas.notice import NoticeState
 from schemas.times import DAY, SECOND, Micros, seconds, to_micros

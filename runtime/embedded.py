@@ -25,10 +25,10 @@ from runtime import metrics
 from runtime.acts import NOT_IN_THE_LOG, WAIT_S, association_of
 from runtime.association import PASSING_FAULTS, STOPPING_FAULTS, Association
 from runtime.clock import Clock
-from runtime.durable import Records
 from runtime.hops import TimedLedger, TimedLog, observe
-from runtime.intake import Intake
-from runtime.logstore import LogFull, LogStore
+from runtime.intake.durable import Records
+from runtime.intake.taking import Intake
+from runtime.logs.store import LogFull, LogStore
 from runtime.pipeline import Decisions
 from schemas.act import Act
 from schemas.bundle import Bundle

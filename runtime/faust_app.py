@@ -17,15 +17,15 @@ import faust
 from alerting.ledger import Ledger
 from runtime.association import NotThereYet
 from runtime.configuration.loading import Configuration
-from runtime.connections import KafkaAccess
-from runtime.progress import Progress
-from runtime.publishing import topics_out
-from runtime.surroundings import clock_of
-from runtime.survey import Survey
-from runtime.tending import Tending
-from runtime.topics import LOG, MAX_RECORD_BYTES, PARTITIONS, partition_of
-from runtime.watchdog import LOOK_S, Watchdog
-from runtime.worker import Worker
+from runtime.logs.topics import LOG, MAX_RECORD_BYTES, PARTITIONS, partition_of
+from runtime.servers.connections import KafkaAccess
+from runtime.servers.surroundings import clock_of
+from runtime.worker.areas import Worker
+from runtime.worker.progress import Progress
+from runtime.worker.publishing import topics_out
+from runtime.worker.survey import Survey
+from runtime.worker.tending import Tending
+from runtime.worker.watchdog import LOOK_S, Watchdog
 
 BATCH, WITHIN_S = 200, 0.02
 CHECK_S = 1.0

@@ -20,20 +20,20 @@ from alerting.ledger import Ledger
 from ingest.sources.kafka import KafkaSource
 from ingest.sources.mqtt import MqttSource
 from runtime import metrics
-from runtime.acknowledging import TOPIC, Acknowledger
 from runtime.clock import Clock
 from runtime.configuration.loading import Configuration
 from runtime.configuration.settings import OfflineSettings, Settings
 from runtime.configure import check_in_force
-from runtime.connections import KafkaAccess, mqtt_explained, mqtt_tls
-from runtime.diagnosis import why_no_line
-from runtime.diskbuffer import DiskBuffer
-from runtime.durable import Appending, Records
-from runtime.intake import Intake
-from runtime.kafkalog import ACKNOWLEDGED_S, KafkaLog
-from runtime.offline import OfflineLog, Warner
-from runtime.surroundings import mqtt_password
-from runtime.topics import make_topics
+from runtime.intake.acknowledging import TOPIC, Acknowledger
+from runtime.intake.durable import Appending, Records
+from runtime.intake.taking import Intake
+from runtime.logs.kafka import ACKNOWLEDGED_S, KafkaLog
+from runtime.logs.topics import make_topics
+from runtime.offline.buffer import DiskBuffer
+from runtime.offline.cut_off import OfflineLog, Warner
+from runtime.servers.connections import KafkaAccess, mqtt_explained, mqtt_tls
+from runtime.servers.diagnosis import why_no_line
+from runtime.servers.surroundings import mqtt_password
 from schemas.bundle import Bundle
 from schemas.errors import plain
 from schemas.reject import Reject
@@ -121,7 +121,7 @@ class Gateway:
         if offline is None or not offline.local_warnings:
             return None
         # Here, so that a gateway that does not warn starts without the detectors.
-        from runtime.local import LocalWarnings
+        from runtime.offline.local import LocalWarnings
 
         named = name or "gateway"
         return LocalWarnings(

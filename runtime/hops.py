@@ -17,7 +17,7 @@ from alerting.ledger import Ledger
 from alerting.ledger.hops import DecisionTimes
 from runtime import metrics
 from runtime.clock import Clock
-from runtime.logstore import LogStore
+from runtime.logs.store import LogStore
 from schemas.log import Broken, Positioned, Record
 from schemas.packet import Packet
 from schemas.times import SECOND, Micros

@@ -15,19 +15,19 @@ from console.app import create_app
 from console.feed import Feed
 from console.site import Site
 from ingest.sources.mqtt import MqttSettings, MqttSource
-from runtime.acknowledging import Acknowledger
-from runtime.broker import InProcessBroker
 from runtime.cli.engine import TOKEN_VARIABLE
 from runtime.clock import Clock
 from runtime.configuration.loading import Configuration
 from runtime.configuration.secrets import read_secret
-from runtime.connections import mqtt_explained, mqtt_tls
-from runtime.dispatching import Dispatching
+from runtime.dispatch.dispatching import Dispatching
 from runtime.embedded import EmbeddedEngine
+from runtime.intake.acknowledging import Acknowledger
+from runtime.page.probe import Prober
+from runtime.page.server import ConsoleServer
 from runtime.pipeline import Decisions
-from runtime.probe import Prober
-from runtime.server import ConsoleServer
-from runtime.surroundings import clock_of, mqtt_password
+from runtime.servers.broker import InProcessBroker
+from runtime.servers.connections import mqtt_explained, mqtt_tls
+from runtime.servers.surroundings import clock_of, mqtt_password
 
 
 class EmbeddedProcess:

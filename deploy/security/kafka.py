@@ -25,7 +25,7 @@ from kafka.admin import (
     UserScramCredentialUpsertion,
 )
 
-from runtime.topics import DEAD, FINDINGS, LOG, READINGS, REJECTED, alerts_topic
+from runtime.logs.topics import DEAD, FINDINGS, LOG, READINGS, REJECTED, alerts_topic
 from schemas.alert import Status
 from schemas.area import TIERS
 from schemas.errors import PlainError

@@ -9,8 +9,8 @@ import click
 
 from runtime.configuration.loading import load
 from runtime.configure import configure as put_in_force
-from runtime.database import open_ledger
-from runtime.surroundings import clock_of
+from runtime.servers.database import open_ledger
+from runtime.servers.surroundings import clock_of
 
 
 @click.command()

@@ -9,9 +9,9 @@ import click
 
 from runtime.cli.service import config_option, log_to_terminal, until_stopped
 from runtime.configuration.loading import load
-from runtime.database import open_ledger
-from runtime.shared_console import SharedConsole
-from runtime.surroundings import clock_of
+from runtime.page.shared import SharedConsole
+from runtime.servers.database import open_ledger
+from runtime.servers.surroundings import clock_of
 
 
 @click.command()

@@ -9,11 +9,11 @@ import click
 
 from runtime.cli.service import config_option, health_option, log_to_terminal, telling_health, until_stopped
 from runtime.configuration.loading import load
-from runtime.connections import KafkaAccess
-from runtime.database import open_ledger
-from runtime.dispatching import Dispatching
-from runtime.kafkaacts import KafkaActs
-from runtime.surroundings import clock_of, mqtt_password
+from runtime.dispatch.dispatching import Dispatching
+from runtime.logs.acts import KafkaActs
+from runtime.servers.connections import KafkaAccess
+from runtime.servers.database import open_ledger
+from runtime.servers.surroundings import clock_of, mqtt_password
 
 
 @click.command()

@@ -13,9 +13,9 @@ from runtime import metrics
 from runtime.cli.service import config_option, health_option, log_to_terminal, telling_health, until_stopped
 from runtime.configuration.loading import load
 from runtime.configuration.settings import Settings
-from runtime.database import LedgerRefused, ledger_met_later, open_ledger
 from runtime.gateway import Gateway
-from runtime.surroundings import clock_of
+from runtime.servers.database import LedgerRefused, ledger_met_later, open_ledger
+from runtime.servers.surroundings import clock_of
 
 
 @click.command()

@@ -24,12 +24,12 @@ from rich.progress import (
 
 from alerting.ledger import Ledger
 from runtime.cli.service import config_option
-from runtime.comparing import differences
 from runtime.configuration.loading import Configuration, load
-from runtime.database import open_ledger
-from runtime.export import EmbeddedSource, Exported, LogSource, NothingToExport
-from runtime.export import export as write_out
-from runtime.replay_logs import replay_logs
+from runtime.logs.export import EmbeddedSource, Exported, LogSource, NothingToExport
+from runtime.logs.export import export as write_out
+from runtime.replay.comparing import differences
+from runtime.replay.logs import replay_logs
+from runtime.servers.database import open_ledger
 
 _SHOWN = 100
 
@@ -123,8 +123,8 @@ def _source(configuration: Configuration, data: Path | None, areas: tuple[str, .
     settings = configuration.settings
     if data is None and settings.brokers.kafka.bootstrap:
         # Here, so that the log of `fenghuo run` is exported without Kafka's library.
-        from runtime.connections import KafkaAccess
-        from runtime.export_kafka import TopicSource
+        from runtime.logs.export_kafka import TopicSource
+        from runtime.servers.connections import KafkaAccess
 
         return TopicSource(KafkaAccess.of(settings.brokers.kafka, os.environ), areas)
     return EmbeddedSource((data or settings.database.folder) / "log.db", areas)

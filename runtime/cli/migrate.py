@@ -11,7 +11,7 @@ from sqlalchemy.engine import make_url
 from alerting.ledger.privileges import PRIVILEGES, existing, grant
 from runtime.cli.service import config_option
 from runtime.configuration.loading import load
-from runtime.database import open_ledger
+from runtime.servers.database import open_ledger
 
 
 @click.command()

@@ -12,8 +12,8 @@ from alerting.ledger import Ledger
 from runtime.cli.engine import call, engine_option
 from runtime.clock import MachineClock
 from runtime.configuration.loading import load
-from runtime.database import open_ledger
-from runtime.surroundings import ledger_url
+from runtime.servers.database import open_ledger
+from runtime.servers.surroundings import ledger_url
 from schemas.reject import Reject, RejectReason
 
 _HOPELESS = {RejectReason.BLANK, RejectReason.TOO_LARGE, RejectReason.UNREADABLE}

@@ -9,11 +9,11 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from runtime.configuration.loading import load
-from runtime.logfile import SUFFIX
-from runtime.replay import BATCH, write
-from runtime.replay import replay as play
-from runtime.replay_logs import BATCH as LOG_BATCH
-from runtime.replay_logs import replay_logs
+from runtime.logs.file import SUFFIX
+from runtime.replay.logs import BATCH as LOG_BATCH
+from runtime.replay.logs import replay_logs
+from runtime.replay.readings import BATCH, write
+from runtime.replay.readings import replay as play
 
 
 @click.command()

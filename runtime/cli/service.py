@@ -75,8 +75,8 @@ def telling_health(place: tuple[str, int] | None, faults: Callable[[], list[str]
         yield
         return
     # Here, so that a command that serves nothing starts without the server's library.
-    from runtime.operations import operations_app
-    from runtime.server import ConsoleServer
+    from runtime.page.operations import operations_app
+    from runtime.page.server import ConsoleServer
 
     server = ConsoleServer(operations_app(faults), *place, setting="--health")
     server.start()

@@ -9,8 +9,8 @@ import click
 
 from runtime.cli.service import config_option
 from runtime.configuration.loading import load
-from runtime.connections import KafkaAccess
-from runtime.topics import PARTITIONS, Standing, compare_topics, make_topics
+from runtime.logs.topics import PARTITIONS, Standing, compare_topics, make_topics
+from runtime.servers.connections import KafkaAccess
 
 _DAY_MS = 86_400_000
 

@@ -12,12 +12,12 @@ import click
 
 from runtime.cli.service import config_option, health_option, telling_health
 from runtime.configuration.loading import load
-from runtime.connections import KafkaAccess
-from runtime.database import open_ledger
 from runtime.faust_app import make_app
-from runtime.kafkawatch import KafkaWatch
-from runtime.tending import Tending
-from runtime.topics import make_topics
+from runtime.logs.topics import make_topics
+from runtime.servers.connections import KafkaAccess
+from runtime.servers.database import open_ledger
+from runtime.servers.kafkawatch import KafkaWatch
+from runtime.worker.tending import Tending
 
 
 @click.command()

@@ -12,7 +12,7 @@ from alerting.channels.webhook import SECRET_VARIABLE
 from runtime.cli.engine import TOKEN_VARIABLE
 from runtime.clock import Clock
 from runtime.demo.told import Told
-from runtime.dispatching import SMPP_PASSWORD_VARIABLE
+from runtime.dispatch.dispatching import SMPP_PASSWORD_VARIABLE
 from runtime.receivers.loudspeaker import Loudspeakers
 from runtime.receivers.message_centre import MessageCentre
 from runtime.receivers.webhook import WebhookReceiver

@@ -17,7 +17,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from pydantic import ValidationError
 
 from runtime import metrics
-from runtime.acknowledging import TOPIC
+from runtime.intake.acknowledging import TOPIC
 from runtime.relay.settings import EngineBroker
 from schemas.acknowledgement import Acknowledgement
 

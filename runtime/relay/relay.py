@@ -12,7 +12,7 @@ from ingest.sources.mqtt import MqttSource
 from runtime import metrics
 from runtime.clock import Clock, MachineClock
 from runtime.configuration.secrets import read_secret
-from runtime.connections import mqtt_explained, mqtt_tls
+from runtime.page.server import ConsoleServer
 from runtime.relay.door import create_app
 from runtime.relay.forwarding import Forwarding
 from runtime.relay.link import Acknowledged, Connected, EngineLink, Heard, Published
@@ -20,8 +20,8 @@ from runtime.relay.numbering import Numbering
 from runtime.relay.settings import RelaySettings
 from runtime.relay.store import RelayStore
 from runtime.relay.taking import Taking
-from runtime.server import ConsoleServer
-from runtime.surroundings import MQTT_PASSWORD_VARIABLE
+from runtime.servers.connections import mqtt_explained, mqtt_tls
+from runtime.servers.surroundings import MQTT_PASSWORD_VARIABLE
 
 DEVICES_PASSWORD_VARIABLE = "FENGHUO_DEVICES_PASSWORD"
 TOKEN_VARIABLE = "FENGHUO_TOKEN"

@@ -16,7 +16,7 @@ from kafka import KafkaConsumer, TopicPartition
 
 from alerting.ledger import Ledger
 from runtime.configuration.loading import load
-from runtime.topics import LOG, partition_of
+from runtime.logs.topics import LOG, partition_of
 from schemas.times import Micros
 from tests.chaos.configuration import Surroundings, make_configuration
 from tests.chaos.decided import unsettled

@@ -14,7 +14,7 @@ import msgspec
 
 from alerting.ledger import Ledger
 from runtime.clock import MachineClock, SetClock
-from runtime.logfile import LogFileReader
+from runtime.logs.file import LogFileReader
 from schemas.bundle import Bundle
 from schemas.times import SECOND, Micros, from_micros, to_micros
 from tests.chaos import results

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from runtime.configuration.loading import load
-from runtime.topics import PARTITIONS, partition_of
+from runtime.logs.topics import PARTITIONS, partition_of
 from schemas.times import to_micros
 from tests.chaos import results
 from tests.chaos.configuration import Surroundings, make_configuration

@@ -17,7 +17,7 @@ from console.app import create_app
 from console.feed import Feed
 from console.site import Health, Site
 from ingest.arrival import Arrival, Settled
-from runtime.server import ConsoleServer
+from runtime.page.server import ConsoleServer
 from schemas.act import Act
 from schemas.alert import Alert, Release, Status
 from schemas.hazard import Hazard

@@ -12,7 +12,7 @@ from console import api
 from console.app import SECURITY, create_app
 from ingest.arrival import Settled
 from ingest.decoders.canonical import MAX_BYTES
-from runtime.server import ConsoleServer
+from runtime.page.server import ConsoleServer
 from schemas.hazard import Hazard
 from schemas.notice import NoticeState
 from schemas.reject import Reject, RejectReason

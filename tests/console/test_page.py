@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from console import words
-from runtime.server import ConsoleServer
+from runtime.page.server import ConsoleServer
 from schemas.alert import Origin
 from schemas.hazard import Hazard
 from schemas.notice import NoticeState

@@ -22,7 +22,7 @@ import pytest
 import yaml
 from kafka import KafkaConsumer, TopicPartition
 
-from runtime.topics import LOG, partition_of
+from runtime.logs.topics import LOG, partition_of
 from schemas.log import Record, decode_record
 from schemas.packet import Packet
 from tests.deploy.deployed import (

@@ -18,7 +18,7 @@ from kafka import KafkaConsumer, KafkaProducer
 from alerting.ledger import tables
 from alerting.ledger.privileges import PRIVILEGES
 from deploy.security.kafka import TOPICS
-from runtime.topics import READINGS, alerts_topic
+from runtime.logs.topics import READINGS, alerts_topic
 from schemas.alert import Status
 from schemas.area import Tier
 from tests.chaos.programs import Program

@@ -18,7 +18,7 @@ from kafka.errors import KafkaError
 from paho.mqtt.enums import CallbackAPIVersion
 
 from deploy.security.authority import Authority
-from runtime.topics import FINDINGS, LOG, READINGS, alerts_topic
+from runtime.logs.topics import FINDINGS, LOG, READINGS, alerts_topic
 from schemas.alert import Status
 from schemas.area import Tier
 from tests.deploy.clients import (

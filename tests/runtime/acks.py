@@ -13,9 +13,9 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from ingest.sources.mqtt import MqttSettings, MqttSource
-from runtime.acknowledging import Acknowledger
+from runtime.intake.acknowledging import Acknowledger
 from schemas.times import DAY
-from tests.runtime.test_intake import Bench, T
+from tests.runtime.intake.test_taking import Bench, T
 from tests.servers.mosquitto import Mosquitto
 
 

@@ -14,8 +14,8 @@ from random import Random
 from alerting.channels.base import Message, Outcome, Reason, Sent, Unknown
 from alerting.ledger import Ledger
 from runtime.clock import HandClock, MachineClock
+from runtime.dispatch.retries import RetryPolicy
 from runtime.dispatcher import Dispatcher, DispatchPolicy
-from runtime.retries import RetryPolicy
 from tests.alerting.ledger.making import NOW
 
 

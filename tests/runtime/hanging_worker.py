@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from functools import partialmethod
 from pathlib import Path
 
-from runtime import watchdog
 from runtime.association import Association
 from runtime.cli import fenghuo
+from runtime.worker import watchdog
 from schemas.log import Positioned
 
 marker = Path(sys.argv[1])

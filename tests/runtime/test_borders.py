@@ -15,7 +15,7 @@ from ingest.packing import Packer
 from runtime.decisions import Decisions
 from runtime.met import Met, OtherContent
 from runtime.pipeline import Pipeline
-from runtime.replay import replay
+from runtime.replay.readings import replay
 from schemas.act import Act
 from schemas.alert import Alert
 from schemas.area import Area, Tier

@@ -14,7 +14,7 @@ from console.feed import Feed
 from console.site import Health, Site
 from runtime.cli import fenghuo
 from runtime.configuration.loading import load
-from runtime.server import ConsoleServer
+from runtime.page.server import ConsoleServer
 from tests.alerting.ledger.making import AREA, NOW, a_notice, a_release, an_act, an_alert
 from tests.servers.base import spare_port
 

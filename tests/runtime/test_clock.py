@@ -8,7 +8,7 @@ import pytest
 
 from runtime.clock import MachineClock, SetClock
 from runtime.configuration.settings import Settings
-from runtime.surroundings import clock_of
+from runtime.servers.surroundings import clock_of
 from schemas.times import HOUR, SECOND, from_micros
 
 STARTS_US = 1_784_000_000 * SECOND

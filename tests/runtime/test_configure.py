@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from kafka import KafkaConsumer, TopicPartition
 
-from runtime.topics import LOG, PARTITIONS, partition_of
+from runtime.logs.topics import LOG, PARTITIONS, partition_of
 from schemas.log import ConfigurationRecord, decode_record
 from tests.runtime.valley import CITY, COUNTY, write_valley
 from tests.servers.fixtures import running

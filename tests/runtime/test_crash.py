@@ -27,7 +27,7 @@ from alerting.ledger import Ledger
 from runtime.association import Association
 from runtime.configuration.loading import load
 from runtime.dispatcher import RESENT
-from runtime.logstore import LogStore
+from runtime.logs.store import LogStore
 from runtime.receivers.message_centre import MessageCentre
 from runtime.receivers.webhook import WebhookReceiver
 from schemas.log import Positioned

@@ -19,12 +19,12 @@ from alerting.channels.smpp import SmppSettings, SmsChannel
 from alerting.channels.webhook import WebhookChannel, WebhookSettings
 from alerting.ledger import Ledger, Settlement
 from runtime.clock import HandClock, MachineClock
+from runtime.dispatch.receipts import ReceiptBook
+from runtime.dispatch.retries import RetryPolicy
 from runtime.dispatcher import RESENT, Dispatcher, DispatchPolicy
-from runtime.receipts import ReceiptBook
 from runtime.receivers.loudspeaker import Loudspeakers
 from runtime.receivers.message_centre import MessageCentre
 from runtime.receivers.webhook import WebhookReceiver
-from runtime.retries import RetryPolicy
 from schemas.notice import NoticeState as S
 from schemas.times import HOUR, from_micros
 from tests.alerting.ledger.making import AREA, NOW, a_notice, an_alert

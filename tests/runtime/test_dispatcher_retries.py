@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from alerting.channels.base import Reason, Refused, Retry, Sent, Unknown
 from alerting.ledger import Claim
-from runtime.retries import RetryPolicy, Verdict, judge, pause
+from runtime.dispatch.retries import RetryPolicy, Verdict, judge, pause
 from schemas.notice import NoticeState as S
 from tests.alerting.ledger.making import a_notice
 

@@ -13,8 +13,8 @@ import pytest
 from runtime import embedded
 from runtime.clock import HandClock
 from runtime.embedded import EmbeddedEngine
-from runtime.logstore import LogFull
-from runtime.probe import Prober
+from runtime.logs.store import LogFull
+from runtime.page.probe import Prober
 from schemas.act import Act
 from schemas.log import ConfigurationRecord, Tick
 from schemas.times import HOUR, SECOND, from_micros

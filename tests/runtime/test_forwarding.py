@@ -10,7 +10,7 @@ import pytest
 
 from alerting.ledger import Ledger
 from runtime.acts import association_of
-from runtime.replay import replay
+from runtime.replay.readings import replay
 from schemas.act import Act
 from schemas.wire import Seismic
 from tests.runtime.counties import Counties, five_counties, quake, seismic_of, told

@@ -14,9 +14,9 @@ from ingest.arrival import Arrival
 from runtime.clock import HandClock
 from runtime.decisions import Decisions
 from runtime.embedded import EmbeddedEngine
-from runtime.logstore import LogFull
-from runtime.publishing import Publishing
-from runtime.topics import LOG
+from runtime.logs.store import LogFull
+from runtime.logs.topics import LOG
+from runtime.worker.publishing import Publishing
 from schemas.log import FindingRecord, Record, decode_record
 from schemas.times import HOUR
 from tests.runtime.running import until

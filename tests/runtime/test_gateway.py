@@ -12,7 +12,7 @@ import pytest
 from runtime import gateway
 from runtime.clock import SetClock
 from runtime.gateway import _LastWritten
-from runtime.intake import Intake
+from runtime.intake.taking import Intake
 from schemas.log import Record, Tick
 from schemas.times import Micros
 from tests.runtime.test_translation import OLD, T
@@ -34,7 +34,7 @@ class Log:
 @pytest.mark.parametrize("rate", [1.0, 10_000.0])
 def test_a_quiet_area_gets_a_tick_each_quiet_second(rate: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gateway, "TICK_AFTER_S", 0.3)
-    monkeypatch.setattr("runtime.intake.TICK_EVERY_S", 0.02)
+    monkeypatch.setattr("runtime.intake.taking.TICK_EVERY_S", 0.02)
     log: Any = Log()
     clock = SetClock(T, rate)
     written = _LastWritten(log, clock)

@@ -24,8 +24,8 @@ from alerting.ledger import Ledger
 from runtime.clock import MachineClock
 from runtime.configuration.loading import load
 from runtime.configure import configure
+from runtime.logs.topics import LOG, PARTITIONS, partition_of
 from runtime.receivers.webhook import WebhookReceiver
-from runtime.topics import LOG, PARTITIONS, partition_of
 from schemas.alert import Alert
 from schemas.log import decode_record
 from schemas.notice import NoticeState

@@ -21,7 +21,7 @@ from runtime.clock import HandClock
 from runtime.configuration.loading import Configuration, load
 from runtime.configure import NotInForce, configure
 from runtime.gateway import Gateway
-from runtime.topics import LOG, PARTITIONS, partition_of
+from runtime.logs.topics import LOG, PARTITIONS, partition_of
 from schemas.log import Broken, ConfigurationRecord, Positioned, Record, Tick, decode_record
 from schemas.packet import Packet
 from schemas.times import HOUR, Micros, to_micros

@@ -11,7 +11,7 @@ from prometheus_client import REGISTRY
 from alerting.ledger import Ledger
 from runtime.clock import HandClock, SetClock
 from runtime.hops import TimedLedger, TimedLog, observe
-from runtime.logstore import LogStore
+from runtime.logs.store import LogStore
 from schemas.log import Broken, Positioned, Tick
 from schemas.times import MINUTE, SECOND
 from tests.alerting.ledger.making import AREA, NOW, a_notice, an_alert

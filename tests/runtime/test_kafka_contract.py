@@ -17,11 +17,11 @@ from ingest.arrival import Arrival, Settled
 from runtime.clock import HandClock
 from runtime.configuration.loading import load
 from runtime.configure import configure
-from runtime.connections import KafkaAccess
 from runtime.gateway import Gateway
-from runtime.kafkaacts import KafkaActs
-from runtime.shared_console import ActDesk
-from runtime.topics import LOG, PARTITIONS
+from runtime.logs.acts import KafkaActs
+from runtime.logs.topics import LOG, PARTITIONS
+from runtime.page.shared import ActDesk
+from runtime.servers.connections import KafkaAccess
 from schemas.act import Act
 from schemas.times import to_micros
 from tests.runtime.engines import UNTIL, Engine, every_engine_passes

@@ -22,7 +22,7 @@ from alerting.ledger import Ledger
 from runtime.association import Association
 from runtime.cli.simulate import simulate
 from runtime.configuration.loading import load
-from runtime.topics import LOG, partition_of
+from runtime.logs.topics import LOG, partition_of
 from schemas.log import Positioned, decode_record
 from schemas.notice import Notice
 from tests.servers.fixtures import running

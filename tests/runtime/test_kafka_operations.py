@@ -15,15 +15,15 @@ from kafka.admin import KafkaAdminClient
 
 from alerting.ledger import Settlement
 from runtime.clock import MachineClock
-from runtime.connections import KafkaAccess
-from runtime.kafkaacts import KafkaActs
-from runtime.owed import OwedActs
-from runtime.topics import PARTITIONS, partition_of
+from runtime.dispatch.owed import OwedActs
+from runtime.logs.acts import KafkaActs
+from runtime.logs.topics import PARTITIONS, partition_of
+from runtime.servers.connections import KafkaAccess
 from schemas.notice import NoticeState
 from tests.runtime.engines import slope
 from tests.runtime.running import spare_port, until
-from tests.runtime.test_worker_faults import Place, placed
 from tests.runtime.valley import CITY
+from tests.runtime.worker.test_faults import Place, placed
 from tests.servers.base import die_with_parent
 
 pytestmark = [pytest.mark.xdist_group("kafka"), pytest.mark.timeout(400)]

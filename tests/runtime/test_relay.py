@@ -20,13 +20,13 @@ from ingest.acknowledgement import NumbersRow, acknowledgement_of
 from ingest.quality import Quality, QualityParameters
 from runtime.cli.relay import relay as relay_command
 from runtime.clock import MachineClock
-from runtime.logstore import LogStore
+from runtime.logs.store import LogStore
 from schemas.log import Broken, Record
 from schemas.packet import Packet
 from schemas.times import MINUTE
 from tests.runtime.acks import Engine, Listener
+from tests.runtime.intake.test_taking import T, rain
 from tests.runtime.running import Running, settings_of, until
-from tests.runtime.test_intake import T, rain
 from tests.runtime.valley import CITY, write_valley
 from tests.servers.base import die_with_parent, spare_port
 from tests.servers.mosquitto import Mosquitto

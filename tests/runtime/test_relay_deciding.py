@@ -15,7 +15,7 @@ from ingest.decoders.canonical import MAX_BYTES
 from runtime.relay.forwarding import Forwarding
 from runtime.relay.numbering import UNNUMBERED_TOPIC, Held, Message, Numbering
 from schemas.acknowledgement import Acknowledgement
-from tests.runtime.test_intake import rain
+from tests.runtime.intake.test_taking import rain
 
 FIRST = 1_784_300_000_000
 

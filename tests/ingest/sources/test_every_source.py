@@ -13,7 +13,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from ingest.arrival import Arrival, settle_all
 from ingest.sources.kafka import KafkaSource
 from ingest.sources.mqtt import MqttSettings, MqttSource
-from runtime.topics import make_topics
+from runtime.logs.topics import make_topics
 from tests.ingest.sources.contract import OK, Taken, every_source_passes
 from tests.runtime.running import until
 from tests.servers.kafka import Kafka

@@ -1,0 +1,1 @@
+"""The intake: payloads of every source become records of the log, and are acknowledged when they are durable."""

@@ -1,0 +1,1 @@
+"""What serves and feeds the page of the console, and tells health and metrics of every program."""

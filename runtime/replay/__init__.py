@@ -1,0 +1,1 @@
+"""Replay: recorded readings or exported logs through the pipelines as fast as it goes, and what a ledger holds against it."""
