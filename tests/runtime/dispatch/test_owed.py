@@ -19,7 +19,7 @@ from schemas.times import SECOND, from_micros
 from tests.alerting.ledger.making import AREA, NOW, a_notice
 from tests.runtime.test_dispatcher import FakeChannel, dispatching, until
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from tests.servers.base import spare_port
 from tests.servers.fixtures import running
 from tests.servers.kafka import Kafka
 
-SMALL = Path(__file__).parent.parent / "data" / "configurations" / "small"
+SMALL = Path(__file__).parents[2] / "data" / "configurations" / "small"
 
 
 @pytest.fixture(scope="module")

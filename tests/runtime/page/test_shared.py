@@ -24,7 +24,7 @@ from runtime.servers.surroundings import clock_of
 from tests.alerting.ledger.making import a_release, an_act, an_alert
 from tests.runtime.running import TOKEN, spare_port, until
 
-SMALL = Path(__file__).parent.parent / "data" / "configurations" / "small"
+SMALL = Path(__file__).parents[2] / "data" / "configurations" / "small"
 BEARER = {"authorization": f"Bearer {TOKEN}"}
 
 

@@ -26,7 +26,7 @@ from runtime.servers.database import explained
 from runtime.servers.diagnosis import why_no_line, why_no_postgres
 from tests.servers.base import spare_port
 
-SMALL = Path(__file__).parents[1] / "data" / "configurations" / "small"
+SMALL = Path(__file__).parents[2] / "data" / "configurations" / "small"
 
 
 @pytest.fixture(scope="module")
