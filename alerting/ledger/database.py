@@ -26,6 +26,9 @@ from alerting.ledger.errors import UnknownSchema
 MIGRATIONS = Path(__file__).parent / "migrations"
 _WRITES = "fenghuo_writes"
 _BUSY_S = 30
+_IDLE_S = 10.0
+"""How long PostgreSQL lets a session that does nothing keep its locks: a program that is put to sleep in the middle of a
+transaction would keep all others from deciding and sending."""
 _COLLISIONS = 10
 _MIGRATING = 0x66656E6768756F
 """The key of the lock, in PostgreSQL, that one of several programs that open a new database holds."""
@@ -66,6 +69,7 @@ class Database:
             event.listen(self.engine, "begin", _begin)
         else:
             self.engine = create_engine(self.url, pool_size=8, pool_pre_ping=True)
+            event.listen(self.engine, "connect", _not_asleep)
             if explain is not None:
                 event.listen(self.engine, "do_connect", partial(_connect, explain))
         self._writer: Engine = self.engine.execution_options(**{_WRITES: True})
@@ -145,6 +149,11 @@ def _durable(connection: Any, _record: Any) -> None:
     connection.isolation_level = None
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _not_asleep(connection: Any, _record: Any) -> None:
+    connection.execute(f"SET idle_in_transaction_session_timeout = {int(_IDLE_S * 1000)}")
+    connection.commit()
 
 
 def _begin(connection: Connection) -> None:
