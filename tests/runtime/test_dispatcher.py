@@ -197,12 +197,11 @@ async def test_what_cannot_be_sent_is_parked_for_an_operator(ledger):
     async with dispatching(
         ledger, channel, acts=acts, address_of=lambda one, _: None if one == "p-2" else "example"
     ):
-        await until(lambda: len(ledger.notices_in(S.PARKED)) == 3)
+        await until(lambda: len(ledger.notices_in(S.PARKED)) == 3 and len({act.id for act in acts}) == 3)
     parked = {notice.recipient: notice for notice in ledger.notices_in(S.PARKED)}
     assert parked["p-0"].attempts == QUICK.attempts
     assert (parked["p-1"].attempts, parked["p-1"].error) == (1, "address: 0x0b")
     assert parked["p-2"].error == "address: the configuration has none"
-    assert len({act.id for act in acts}) == 3
 
 
 async def test_a_fault_of_one_call_is_an_outcome_nobody_knows(ledger, caplog):

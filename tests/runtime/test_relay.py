@@ -64,6 +64,10 @@ class Relay:
         )
         until("the relay", self._answers, 30)
 
+    def is_healthy(self) -> bool:
+        """It has subscribed at both ends: what a device publishes before that reaches nobody."""
+        return httpx.get(f"http://127.0.0.1:{self.port}/health").status_code == 200
+
     def _answers(self) -> bool:
         assert self.process is not None
         assert self.process.poll() is None
@@ -154,6 +158,7 @@ def test_a_broker_killed_after_its_word_loses_messages_and_the_log_misses_none(
     relay = Relay(tmp_path / "relay", core, mosquitto)
     relays.append(relay)
     relay.start()
+    until("the relay's subscriptions", relay.is_healthy, 30)
     with Listener(mosquitto.port) as device:
         for i in range(0, 100, 10):
             device.publish("readings/rain/R-1", readings(i, i + 10))
